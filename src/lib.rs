@@ -1,0 +1,24 @@
+//! Portcullis: a mutual-TLS authenticating gate in front of the Kubernetes API.
+//!
+//! The rooms, in the order in which a request meets them:
+//!
+//! - [`app`] plugs the parts together; [`cluster`] is one cluster's set of them.
+//! - [`config`] turns the YAML file into a checked configuration; [`cli`] holds the commands.
+//! - [`listen`] accepts connections and proves possession of the client's key, no more.
+//! - [`gateway`] is the pipeline: read it first.
+//! - [`request`] reads what is asked; [`identity`] who asks; [`policy`] whether they may; [`limits`] whether there is room.
+//! - [`backend`] answers: from [`api`], the built-in Kubernetes API, or through [`upstream`].
+//! - [`schema`] knows the types as data; [`store`] keeps the log, one revision and one view.
+//! - [`status`], [`body`] and [`audit`] stand beside the pipeline; [`metrics`], [`live`] and [`shutdown`] are leaves.
+
+pub mod api;
+pub mod backend;
+pub mod body;
+pub mod identity;
+pub mod live;
+pub mod policy;
+pub mod request;
+pub mod schema;
+pub mod shutdown;
+pub mod status;
+pub mod store;

@@ -1,0 +1,3 @@
+//! The `portcullis` command: arguments, then the library.
+
+fn main() {}
