@@ -93,7 +93,8 @@ impl Status {
     /// 500 InternalError, in kube-apiserver's form.
     pub fn internal(message: impl fmt::Display) -> Self {
         let details = Details { causes: vec![Cause { message: message.to_string(), ..Cause::default() }], ..Details::default() };
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", format!("Internal error occurred: {message}")).with_details(details)
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", format!("Internal error occurred: {message}"))
+            .with_details(details)
     }
 
     /// The body: one compact JSON object. kube-apiserver ends it with a newline.
