@@ -9,6 +9,7 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -84,6 +85,22 @@ pub enum StoreError {
     Future(Revision, Revision),
 }
 
+/// What a log is asked to do, for those who measure it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "the names say it all")]
+pub enum Operation {
+    Get,
+    List,
+    Create,
+    Update,
+    Delete,
+    Lease,
+    Compact,
+}
+
+/// Told about every operation of a log: what, how long, and whether it was answered.
+pub type Observe = Arc<dyn Fn(Operation, Duration, bool) + Send + Sync>;
+
 /// A boxed future, for the one `dyn` trait of this room.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -121,6 +138,7 @@ pub struct Event {
     pub revision: Revision,
 }
 
+pub mod etcd;
 mod view;
 
 pub use view::{Gone, Happening, Item, Place, Reader, Root, Space, Store, Trigger, View, Watcher};
