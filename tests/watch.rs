@@ -105,7 +105,9 @@ async fn everything(cluster: &Cluster, servers: Vec<SocketAddr>) {
     let writers: Vec<_> = clients
         .iter()
         .enumerate()
-        .map(|(seed, client)| tokio::spawn(write(client.clone(), history.clone(), Dice(0x9e37_79b9_7f4a_7c15 ^ (seed as u64 + 1)))))
+        .map(|(seed, client)| {
+            tokio::spawn(write(client.clone(), history.clone(), Dice(0x9e37_79b9_7f4a_7c15 ^ (seed as u64 + 1))))
+        })
         .collect();
     for writer in writers {
         writer.await.unwrap();
@@ -127,7 +129,12 @@ fn watches(client: &Client, start: &str, stop: &Arc<AtomicBool>) -> Vec<tokio::t
         let stop = stop.clone();
         tokio::spawn(async move { observe(&client, &start, (&query, resume), &stop).await })
     };
-    vec![follow("", 0), follow("", 25), follow("&fieldSelector=metadata.name%3Dkey-1", 0), follow("&labelSelector=color%3Dred", 0)]
+    vec![
+        follow("", 0),
+        follow("", 25),
+        follow("&fieldSelector=metadata.name%3Dkey-1", 0),
+        follow("&labelSelector=color%3Dred", 0),
+    ]
 }
 
 /// Follows until the marker; opens the watch anew after every `resume` events when that is not 0.

@@ -10,14 +10,16 @@ use http_body_util::BodyExt;
 use serde_json::{Value, json};
 
 use crate::measure::{Row, Span, memory, rss};
-use crate::support::client::{Client, Protocol, tls};
 use crate::support::Cluster;
+use crate::support::client::{Client, Protocol, tls};
 
 const PODS: usize = 5_000;
 
 /// A pod of about 2 kB as it is sent; the server's defaults make it 3 kB.
 fn pod(name: &str, node: &str) -> Value {
-    let env: Vec<Value> = (0..18).map(|index| json!({"name": format!("SETTING_{index}"), "value": format!("value-{index}-of-the-setting")})).collect();
+    let env: Vec<Value> = (0..18)
+        .map(|index| json!({"name": format!("SETTING_{index}"), "value": format!("value-{index}-of-the-setting")}))
+        .collect();
     json!({
         "apiVersion": "v1", "kind": "Pod",
         "metadata": {"name": name, "labels": {"app": "web", "tier": "front", "name": name}, "annotations": {"example.com/owner": "team-a"}},
@@ -92,7 +94,13 @@ pub async fn handshakes(cluster: &Cluster) -> Row {
         assert_eq!(client.get("/version").await.status, StatusCode::OK);
     }
     let (micros, rate) = span.end(COUNT);
-    Row { name: "new mTLS connection + 1 request".into(), value: micros / 1e3, unit: "ms", goal: Some(0.5), note: format!("{rate:.0}/s") }
+    Row {
+        name: "new mTLS connection + 1 request".into(),
+        value: micros / 1e3,
+        unit: "ms",
+        goal: Some(0.5),
+        note: format!("{rate:.0}/s"),
+    }
 }
 
 /// Creates pods and leaves them there.
@@ -121,7 +129,13 @@ pub async fn reads(cluster: &Cluster, name: &str, query: &'static str, goal: f64
     .await;
     let (micros, rate) = span.end(COUNT);
     let asked = (cluster.metric("etcd_requests_total").await - before) / COUNT as f64;
-    vec![Row { name: name.into(), value: micros, unit: "us", goal: Some(goal), note: format!("{rate:.0}/s, {asked:.3} etcd operations each") }]
+    vec![Row {
+        name: name.into(),
+        value: micros,
+        unit: "us",
+        goal: Some(goal),
+        note: format!("{rate:.0}/s, {asked:.3} etcd operations each"),
+    }]
 }
 
 /// LIST of 5,000 pods, plain and gzip, and the memory with them.
@@ -135,11 +149,20 @@ pub async fn lists(cluster: &Cluster) -> Vec<Row> {
         let span = Span::begin(cluster);
         let mut size = 0;
         for _ in 0..COUNT {
-            let answer = client.request(Method::GET, "/api/v1/pods?resourceVersion=0", &[("accept-encoding", encoding)], Bytes::new()).await.expect("an answer");
+            let answer = client
+                .request(Method::GET, "/api/v1/pods?resourceVersion=0", &[("accept-encoding", encoding)], Bytes::new())
+                .await
+                .expect("an answer");
             size = answer.body.len();
         }
         let (micros, _) = span.end(COUNT);
-        rows.push(Row { name: name.into(), value: micros / 1e3, unit: "ms", goal: Some(goal), note: format!("{:.1} MB", size as f64 / 1e6) });
+        rows.push(Row {
+            name: name.into(),
+            value: micros / 1e3,
+            unit: "ms",
+            goal: Some(goal),
+            note: format!("{:.1} MB", size as f64 / 1e6),
+        });
     }
     rows.push(memory("RSS after the lists", cluster, 90.0));
     rows
@@ -184,7 +207,13 @@ pub async fn watchers(cluster: &Cluster) -> Row {
     wait(&seen, WATCHERS * CHANGES).await;
     let (micros, rate) = span.end(WATCHERS * CHANGES);
     tasks.iter().for_each(tokio::task::JoinHandle::abort);
-    Row { name: "watch event delivered, 1,000 watchers".into(), value: micros, unit: "us", goal: Some(6.0), note: format!("{rate:.0} deliveries/s") }
+    Row {
+        name: "watch event delivered, 1,000 watchers".into(),
+        value: micros,
+        unit: "us",
+        goal: Some(6.0),
+        note: format!("{rate:.0} deliveries/s"),
+    }
 }
 
 /// 5,000 watchers that each fix another node, and pod events for one at a time.

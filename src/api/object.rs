@@ -99,6 +99,10 @@ impl Item for Object {
         self.bytes.len()
     }
 
+    fn revision(&self) -> Revision {
+        self.revision
+    }
+
     fn triggers(&self, _each: &mut dyn FnMut(Trigger<'_>)) {
         todo!()
     }

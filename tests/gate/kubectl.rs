@@ -105,7 +105,8 @@ fn change(kubectl: &Kubectl, up: &Up) {
 }
 
 fn look(kubectl: &Kubectl, up: &Up) {
-    let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: p, labels: {app: solo}}\nspec: {containers: [{name: c, image: nginx}]}\n";
+    let pod =
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: p, labels: {app: solo}}\nspec: {containers: [{name: c, image: nginx}]}\n";
     let file = up.file("pod.yaml", pod);
     kubectl.run(&["create", "-f", &file]);
     let wide = kubectl.run(&["get", "pods", "-o", "wide"]);

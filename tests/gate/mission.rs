@@ -10,7 +10,8 @@ use crate::support::{Store, Up};
 fn credentials(up: &Up, who: &str) -> (std::net::SocketAddr, Credentials) {
     let text = std::fs::read_to_string(up.dir().join(format!("{who}.kubeconfig"))).unwrap();
     let config: serde_json::Value = serde_yaml::from_str(&text).unwrap();
-    let data = |value: &Value| base64::Engine::decode(&base64::engine::general_purpose::STANDARD, value.as_str().unwrap()).unwrap();
+    let data =
+        |value: &Value| base64::Engine::decode(&base64::engine::general_purpose::STANDARD, value.as_str().unwrap()).unwrap();
     let cluster = &config["clusters"][0]["cluster"];
     let user = &config["users"][0]["user"];
     let address = cluster["server"].as_str().unwrap().trim_start_matches("https://").parse().unwrap();
@@ -85,7 +86,8 @@ fn a_kubelet_registers_reports_and_follows_its_pods() {
         make(&admin, PODS, pod("mine", Some("node-1"))).await;
         let event = watch.next().await.unwrap();
         assert_eq!((&event["type"], &event["object"]["metadata"]["name"]), (&json!("ADDED"), &json!("mine")));
-        let running = json!({"metadata": {"uid": event["object"]["metadata"]["uid"]}, "status": {"phase": "Running", "podIP": "10.1.0.7"}});
+        let running =
+            json!({"metadata": {"uid": event["object"]["metadata"]["uid"]}, "status": {"phase": "Running", "podIP": "10.1.0.7"}});
         patch(&kubelet, &format!("{PODS}/mine/status"), STRATEGIC, running).await;
         let event = watch.next().await.unwrap();
         assert_eq!((&event["type"], &event["object"]["status"]["phase"]), (&json!("MODIFIED"), &json!("Running")));
@@ -115,15 +117,22 @@ fn kube_proxy_lists_and_watches_with_its_token() {
                 let list = proxy.get(path).await;
                 assert_eq!(list.status, StatusCode::OK, "{path}: {:?}", list.body);
                 let version = list.json()["metadata"]["resourceVersion"].as_str().unwrap().to_owned();
-                let answer = proxy.open(Method::GET, &format!("{path}?watch=true&resourceVersion={version}&timeoutSeconds=1"), &[], "").await.unwrap();
+                let answer = proxy
+                    .open(Method::GET, &format!("{path}?watch=true&resourceVersion={version}&timeoutSeconds=1"), &[], "")
+                    .await
+                    .unwrap();
                 assert_eq!(answer.status(), StatusCode::OK);
                 let chunked = answer.headers().get("transfer-encoding").is_some_and(|value| value == "chunked");
                 assert_eq!(chunked, protocol == Protocol::Http1, "{path}");
             }
         }
         let proxy = client(&up, "kube-proxy", Protocol::Http2).await;
-        let version = proxy.get("/apis/discovery.k8s.io/v1/endpointslices").await.json()["metadata"]["resourceVersion"].as_str().unwrap().to_owned();
-        let mut watch = proxy.watch(&format!("/apis/discovery.k8s.io/v1/endpointslices?watch=true&resourceVersion={version}")).await;
+        let version = proxy.get("/apis/discovery.k8s.io/v1/endpointslices").await.json()["metadata"]["resourceVersion"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        let mut watch =
+            proxy.watch(&format!("/apis/discovery.k8s.io/v1/endpointslices?watch=true&resourceVersion={version}")).await;
         let slice = json!({"metadata": {"name": "s", "labels": {"kubernetes.io/service-name": "s"}}, "addressType": "IPv4", "endpoints": [{"addresses": ["10.1.0.1"]}],
             "ports": [{"port": 80}]});
         make(&admin, "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices", slice).await;
@@ -139,7 +148,8 @@ fn the_scheduler_binds_and_the_controller_manager_writes_status() {
         let scheduler = client(&up, "kube-scheduler", Protocol::Http2).await;
         let manager = client(&up, "kube-controller-manager", Protocol::Http2).await;
         let admin = client(&up, "admin", Protocol::Http2).await;
-        let mut watch = scheduler.watch("/api/v1/pods?watch=true&fieldSelector=status.phase!%3DSucceeded,status.phase!%3DFailed").await;
+        let mut watch =
+            scheduler.watch("/api/v1/pods?watch=true&fieldSelector=status.phase!%3DSucceeded,status.phase!%3DFailed").await;
         make(&admin, PODS, pod("mypod", None)).await;
         assert_eq!(watch.next().await.unwrap()["object"]["metadata"]["name"], "mypod");
         let binding = json!({"apiVersion": "v1", "kind": "Binding", "metadata": {"name": "mypod"}, "target": {"kind": "Node", "name": "node-1"}});
@@ -177,7 +187,9 @@ fn etcd_holds_the_keys_as_kube_apiserver_lays_them() {
     let etcd = cluster.etcd.as_ref().unwrap();
     let text = etcd.control(&cluster.pki, &["get", "/registry/pods/default/nginx"]).unwrap();
     assert!(text.starts_with("/registry/pods/default/nginx\n{\"kind\":\"Pod\",\"apiVersion\":\"v1\""), "{text}");
-    for key in ["/registry/namespaces/default", "/registry/clusterroles/cluster-admin", "/registry/services/specs/default/kubernetes"] {
+    for key in
+        ["/registry/namespaces/default", "/registry/clusterroles/cluster-admin", "/registry/services/specs/default/kubernetes"]
+    {
         assert!(etcd.control(&cluster.pki, &["get", key, "--keys-only"]).unwrap().contains(key), "no {key}");
     }
 }

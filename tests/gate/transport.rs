@@ -115,7 +115,15 @@ fn limits_of_the_wire_answer_in_their_own_codes() {
         let status = client.request(Method::GET, &long, &[], "").await.map(|answer| answer.status.as_u16());
         assert!(matches!(status, Ok(414 | 431)), "{status:?}");
         let client = cluster.client(Protocol::Http2).await;
-        let answer = client.request(Method::POST, "/api/v1/namespaces/default/configmaps", &[("content-type", "application/json")], vec![b' '; 4 << 20]).await.unwrap();
+        let answer = client
+            .request(
+                Method::POST,
+                "/api/v1/namespaces/default/configmaps",
+                &[("content-type", "application/json")],
+                vec![b' '; 4 << 20],
+            )
+            .await
+            .unwrap();
         assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
         assert_eq!(answer.json()["message"], "Request entity too large: limit is 3145728");
     });
@@ -144,9 +152,14 @@ fn identity_headers_of_a_client_mean_nothing() {
     runtime().block_on(async {
         let address = cluster.address();
         let client = Client::connect(address, tls(&jane, Protocol::Http1), None).await.unwrap();
-        let headers = [("x-remote-user", "kubernetes-admin"), ("x-remote-group", "system:masters"), ("x_remote_user", "kubernetes-admin")];
+        let headers =
+            [("x-remote-user", "kubernetes-admin"), ("x-remote-group", "system:masters"), ("x_remote_user", "kubernetes-admin")];
         let answer = client.request(Method::GET, "/api/v1/secrets", &headers, "").await.unwrap();
         assert_eq!(answer.status, StatusCode::FORBIDDEN);
-        assert!(answer.json()["message"].as_str().unwrap().contains("User \"jane\" cannot list resource \"secrets\""), "{:?}", answer.body);
+        assert!(
+            answer.json()["message"].as_str().unwrap().contains("User \"jane\" cannot list resource \"secrets\""),
+            "{:?}",
+            answer.body
+        );
     });
 }

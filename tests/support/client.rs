@@ -112,8 +112,15 @@ impl Client {
     }
 
     /// Sends a request and returns the head of the answer with its open body.
-    pub async fn open(&self, method: Method, path: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> hyper::Result<http::Response<Incoming>> {
-        let authority = if matches!(self.sender, Sender::Http2(_)) { format!("https://{}{path}", self.host) } else { path.to_owned() };
+    pub async fn open(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> hyper::Result<http::Response<Incoming>> {
+        let authority =
+            if matches!(self.sender, Sender::Http2(_)) { format!("https://{}{path}", self.host) } else { path.to_owned() };
         let mut request = Request::builder().method(method).uri(authority).header("user-agent", "portcullis-test");
         if matches!(self.sender, Sender::Http1(_)) {
             request = request.header("host", &self.host);
@@ -140,7 +147,13 @@ impl Client {
     }
 
     /// Sends a request and waits for the whole answer.
-    pub async fn request(&self, method: Method, path: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> hyper::Result<Answer> {
+    pub async fn request(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> hyper::Result<Answer> {
         let (head, body) = self.open(method, path, headers, body).await?.into_parts();
         Ok(Answer { status: head.status, headers: head.headers, body: body.collect().await?.to_bytes() })
     }

@@ -29,7 +29,9 @@ impl Etcd {
         let log = dir.join("etcd.log");
         super::wait_until("etcd answers", || {
             etcd.control(pki, &["endpoint", "health"]).is_some_and(|text| text.contains("is healthy"))
-                || std::fs::read_to_string(&log).is_ok_and(|text| text.contains("ready to serve client requests") && etcd.control(pki, &["get", "x"]).is_some())
+                || std::fs::read_to_string(&log).is_ok_and(|text| {
+                    text.contains("ready to serve client requests") && etcd.control(pki, &["get", "x"]).is_some()
+                })
         });
         etcd
     }

@@ -290,4 +290,3 @@ impl Drop for Output {
         let _ = self.child.wait();
     }
 }
-

@@ -90,7 +90,12 @@ impl Seen {
         let key = object["metadata"]["name"].as_str().expect("a name").to_owned();
         let marker = key == "marker";
         if !marker {
-            self.sights.push(Sight { kind: line["type"].as_str().expect("a type").to_owned(), key, version, object: object.clone() });
+            self.sights.push(Sight {
+                kind: line["type"].as_str().expect("a type").to_owned(),
+                key,
+                version,
+                object: object.clone(),
+            });
         }
         marker
     }
@@ -110,7 +115,11 @@ impl History {
     pub fn check(&self, seen: &[Seen], end: u64) {
         let deeds = self.deeds.lock().unwrap();
         let full: Vec<_> = seen.iter().filter(|one| one.filter.is_empty()).collect();
-        assert!(full.len() >= 2 && full[0].sights.len() > 100, "only {} events were seen: nothing was tested", full[0].sights.len());
+        assert!(
+            full.len() >= 2 && full[0].sights.len() > 100,
+            "only {} events were seen: nothing was tested",
+            full[0].sights.len()
+        );
         for other in &full {
             assert_eq!(other.sights, full[0].sights, "reliable and resumable: two watches of everything saw different things");
         }
@@ -167,7 +176,11 @@ fn filtered(one: &Seen, truth: &[Sight]) {
             (true, false) => "DELETED",
             (false, false) => continue,
         };
-        if now { matched.insert(&sight.key) } else { matched.remove(sight.key.as_str()) };
+        if now {
+            matched.insert(&sight.key)
+        } else {
+            matched.remove(sight.key.as_str())
+        };
         expected.push((kind.to_owned(), sight.key.clone(), sight.version));
     }
     let got: Vec<_> = one.sights.iter().map(|sight| (sight.kind.clone(), sight.key.clone(), sight.version)).collect();
@@ -220,7 +233,8 @@ fn linearizable(key: &str, versions: &[(u64, bool)], deeds: &[&Deed]) {
     }
     let possible = |state: Option<u64>, deed: &Deed| {
         let made = |version: u64| spans.get(&version).map_or(Duration::ZERO, |span| span.0) <= deed.returned;
-        let over = |next: Option<&(u64, bool)>| next.and_then(|(next, _)| spans.get(next)).is_some_and(|span| span.1 < deed.called);
+        let over =
+            |next: Option<&(u64, bool)>| next.and_then(|(next, _)| spans.get(next)).is_some_and(|span| span.1 < deed.called);
         match state {
             Some(version) => {
                 let at = versions.iter().position(|(one, alive)| *one == version && *alive);
@@ -234,7 +248,9 @@ fn linearizable(key: &str, versions: &[(u64, bool)], deeds: &[&Deed]) {
     };
     for deed in deeds {
         match (deed.act, deed.outcome) {
-            (Act::Get, Outcome::Version(version)) => assert!(possible(Some(version), deed), "{key}: a stale or future read: {deed:?}"),
+            (Act::Get, Outcome::Version(version)) => {
+                assert!(possible(Some(version), deed), "{key}: a stale or future read: {deed:?}")
+            }
             (Act::Get | Act::Patch | Act::Delete | Act::Update { .. }, Outcome::Absent) => {
                 assert!(possible(None, deed), "{key}: a false 404: {deed:?}");
             }

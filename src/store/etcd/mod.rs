@@ -15,7 +15,7 @@ use arc_swap::ArcSwap;
 use etcd_client::{Certificate, Client, ConnectOptions, Error, Identity, KvClient, TlsOptions};
 use tonic::Code;
 
-use super::{BoxFuture, Change, Log, Observe, Operation, Outcome, Revision, Sink, StoreError};
+use super::{BoxFuture, Change, Ending, Log, Observer, Operation, Outcome, Revision, Sink, StoreError};
 use crate::shutdown::Shutdown;
 
 /// How long one request to etcd may take.
@@ -37,7 +37,7 @@ pub struct Settings {
     /// The past that stays readable: what is older than one to two of these is compacted. `None` leaves compaction to others.
     pub compaction: Option<Duration>,
     /// Told about every request.
-    pub observe: Option<Observe>,
+    pub observer: Option<Observer>,
 }
 
 /// PEM texts for mutual TLS with etcd.
@@ -59,18 +59,23 @@ pub struct Etcd {
 }
 
 impl Etcd {
-    /// Prepares the connections and starts to feed `sink`. Does not wait for etcd: an unreachable one is tried again until `shutdown`.
+    /// Prepares the connections. Does not wait for etcd.
     ///
     /// # Errors
     /// When the settings themselves are wrong: an endpoint that is no URL, a certificate or key that cannot be read.
-    pub async fn start(settings: Settings, sink: Arc<dyn Sink>, shutdown: &Shutdown) -> Result<Arc<Self>, StoreError> {
+    pub async fn connect(settings: Settings) -> Result<Self, StoreError> {
         let client = connect(&settings).await?;
-        let etcd = Arc::new(Self { client: ArcSwap::from_pointee(client), settings, leases: lease::Leases::default() });
+        Ok(Self { client: ArcSwap::from_pointee(client), settings, leases: lease::Leases::default() })
+    }
+
+    /// Starts to feed `sink`, until `shutdown`: an etcd that cannot be reached is tried again.
+    pub fn start(self, sink: Arc<dyn Sink>, shutdown: &Shutdown) -> Arc<Self> {
+        let etcd = Arc::new(self);
         shutdown.spawn(follow::run(etcd.clone(), sink, shutdown.clone()));
         if let Some(interval) = etcd.settings.compaction {
             shutdown.spawn(compact::run(etcd.clone(), interval, shutdown.clone()));
         }
-        Ok(etcd)
+        etcd
     }
 
     /// Swaps the certificates for new ones; requests under way end on the old connections.
@@ -94,8 +99,8 @@ impl Etcd {
             Ok(answer) => answer.map_err(|error| Refusal::from(&error)),
             Err(_) => Err(Refusal::Doubtful(format!("etcd did not answer within {} s", ATTEMPT.as_secs()))),
         };
-        if let Some(observe) = &self.settings.observe {
-            observe(operation, begun.elapsed(), answer.is_ok());
+        if let Some(observer) = &self.settings.observer {
+            observer(operation, begun.elapsed(), if answer.is_ok() { Ending::Answered } else { Ending::Failed });
         }
         answer
     }
@@ -109,7 +114,7 @@ impl Log for Etcd {
     fn probe(&self) -> BoxFuture<'_, Result<Revision, StoreError>> {
         Box::pin(async {
             let mut kv = self.kv();
-            let answer = self.ask(Operation::Get, kv.get(PROBE, None)).await.map_err(StoreError::from)?;
+            let answer = self.ask(Operation::Probe, kv.get(PROBE, None)).await.map_err(StoreError::from)?;
             Ok(revision(answer.header()))
         })
     }
