@@ -6,8 +6,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::selector;
-use crate::identity::Identity;
-use crate::request::{Attributes, Target, Verb};
+use crate::identity::{self, Identity};
+use crate::request::{Attributes, Target};
 
 /// Who is asked about: a live identity, or the user that an access review names.
 #[derive(Clone, Copy, Debug)]
@@ -60,7 +60,7 @@ impl<'a> User<'a> {
 
     /// The namespace and name of a service account's user name.
     pub fn service_account(&self) -> Option<(&'a str, &'a str)> {
-        service_account(self.name)
+        identity::service_account(self.name)
     }
 
     /// The node that a kubelet's user name names: literal text, and only where it is a DNS-1123 subdomain (contract 6.5).
@@ -79,7 +79,7 @@ impl<'a> From<&'a Identity> for User<'a> {
 impl<'a> Ask<'a> {
     /// The question that a request is.
     pub fn of(attributes: &'a Attributes) -> Self {
-        Self::new(word(attributes.verb), &attributes.target)
+        Self::new(attributes.verb.as_str(), &attributes.target)
     }
 
     /// The question whether `verb`, which need not be a request's, may be done to `target`.
@@ -149,39 +149,9 @@ pub(super) fn bit(verb: &str) -> u32 {
     }
 }
 
-/// A verb as Kubernetes writes it in attributes; the empty string where it has none.
-pub(super) fn word(verb: Verb) -> &'static str {
-    match verb {
-        Verb::Get => "get",
-        Verb::List => "list",
-        Verb::Watch => "watch",
-        Verb::Create => "create",
-        Verb::Update => "update",
-        Verb::Patch => "patch",
-        Verb::Delete => "delete",
-        Verb::DeleteCollection => "deletecollection",
-        Verb::Proxy => "proxy",
-        Verb::Head => "head",
-        Verb::Post => "post",
-        Verb::Put => "put",
-        Verb::Options => "options",
-        Verb::Other => "",
-    }
-}
-
-/// Splits `system:serviceaccount:<namespace>:<name>`, as Kubernetes does: two valid names, no further colon.
-pub(super) fn service_account(user: &str) -> Option<(&str, &str)> {
-    let (namespace, name) = user.strip_prefix(ACCOUNT_PREFIX)?.split_once(':')?;
-    (is_label(namespace) && is_subdomain(name)).then_some((namespace, name))
-}
-
 /// Whether `text` is a DNS-1123 subdomain, as Kubernetes checks it.
 pub(super) fn is_subdomain(text: &str) -> bool {
     text.len() <= 253 && text.split('.').all(is_part)
-}
-
-fn is_label(text: &str) -> bool {
-    text.len() <= 63 && is_part(text)
 }
 
 fn is_part(text: &str) -> bool {
@@ -212,17 +182,17 @@ mod tests {
         let groups = [NODES.to_owned()];
         let node = |name| User { name, groups: &groups, extra: None }.node();
         assert_eq!(node("system:node:node-1.a"), Some("node-1.a"));
-        for odd in ["system:node:", "system:node:*", "system:node:A", "system:node:a/b", "system:node:a,b", "system:node:a..b", "system:node:-a"] {
+        for odd in [
+            "system:node:",
+            "system:node:*",
+            "system:node:A",
+            "system:node:a/b",
+            "system:node:a,b",
+            "system:node:a..b",
+            "system:node:-a",
+        ] {
             assert_eq!(node(odd), None, "{odd}");
         }
         assert_eq!(User { name: "system:node:n", groups: &[], extra: None }.node(), None);
-    }
-
-    #[test]
-    fn service_accounts_are_split_strictly() {
-        assert_eq!(service_account("system:serviceaccount:ns:a.b"), Some(("ns", "a.b")));
-        for odd in ["system:serviceaccount:ns", "system:serviceaccount:ns:a:b", "system:serviceaccount::a", "system:serviceaccount:n.s:a", "x"] {
-            assert_eq!(service_account(odd), None, "{odd}");
-        }
     }
 }

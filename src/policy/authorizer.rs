@@ -127,7 +127,8 @@ impl Authorizer {
             return Ok("open".into());
         }
         let ceilings = self.ceilings.load();
-        let refused = |user: &User<'_>, Capped { refuser, verb }: Capped<'_>| Denied::new(user, &ask.doing(verb), String::new(), refuser);
+        let refused =
+            |user: &User<'_>, Capped { refuser, verb }: Capped<'_>| Denied::new(user, &ask.doing(verb), String::new(), refuser);
         let (component, _) =
             ceilings.judge(&real, Some(caller.real().proof()), ask, reach).map_err(|capped| refused(&real, capped))?;
         if !Arc::ptr_eq(caller.real(), caller.effective()) {

@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::rbac::{AggregationRule, ClusterRole, ClusterRoleBinding, LabelSelector, Metadata, Role, RoleBinding, RoleRef, Rule, Subject};
+use super::rbac::{
+    AggregationRule, ClusterRole, ClusterRoleBinding, LabelSelector, Metadata, Role, RoleBinding, RoleRef, Rule, Subject,
+};
 
 /// All bootstrap objects, in the order of their kinds.
 #[derive(Clone, Debug, Default)]
@@ -51,8 +53,9 @@ pub fn objects() -> Vec<Value> {
         }
         typed(kind, object)
     };
-    let cluster_role_bindings =
-        cluster_role_bindings.iter().map(|binding| bound("ClusterRoleBinding", &binding.metadata, &binding.role_ref, &binding.subjects));
+    let cluster_role_bindings = cluster_role_bindings
+        .iter()
+        .map(|binding| bound("ClusterRoleBinding", &binding.metadata, &binding.role_ref, &binding.subjects));
     let role_bindings =
         role_bindings.iter().map(|binding| bound("RoleBinding", &binding.metadata, &binding.role_ref, &binding.subjects));
     cluster_roles.chain(roles).chain(cluster_role_bindings).chain(role_bindings).collect()
@@ -70,10 +73,7 @@ impl Bootstrap {
     fn add_object(&mut self, kind: &str, words: &[&str]) -> Last {
         match (kind, words) {
             ("clusterrole", [name, labels @ ..]) => {
-                let metadata = Metadata {
-                    labels: labels.iter().filter_map(|label| pair(label)).collect(),
-                    ..named("", name)
-                };
+                let metadata = Metadata { labels: labels.iter().filter_map(|label| pair(label)).collect(), ..named("", name) };
                 self.cluster_roles.push(ClusterRole { metadata, ..ClusterRole::default() });
                 Last::ClusterRole
             }
@@ -83,7 +83,11 @@ impl Bootstrap {
             }
             ("clusterrolebinding", [name, role, subjects @ ..]) => {
                 let subjects = subjects.iter().filter_map(|word| subject(word)).collect();
-                self.cluster_role_bindings.push(ClusterRoleBinding { metadata: named("", name), role_ref: role_ref(role), subjects });
+                self.cluster_role_bindings.push(ClusterRoleBinding {
+                    metadata: named("", name),
+                    role_ref: role_ref(role),
+                    subjects,
+                });
                 Last::Other
             }
             ("rolebinding", [namespace, name, role, subjects @ ..]) => {

@@ -61,7 +61,13 @@ type Index = HashMap<Box<str>, usize, foldhash::quality::RandomState>;
 impl Ceilings {
     pub(super) fn new(rest: [Component; 3]) -> Self {
         let rest_places = Rest { workload: 0, none: 1, anonymous: 2 };
-        Self { components: rest.into(), users: Index::default(), groups: Index::default(), patterns: Vec::new(), rest: rest_places }
+        Self {
+            components: rest.into(),
+            users: Index::default(),
+            groups: Index::default(),
+            patterns: Vec::new(),
+            rest: rest_places,
+        }
     }
 
     /// Adds a component after those added before: the first that means somebody wins.
@@ -107,8 +113,9 @@ impl Ceilings {
         ask: &Ask<'a>,
         reach: Reach,
     ) -> Result<(&'a Component, &'a str), Capped<'a>> {
-        let capped = |name: &Arc<str>, step, rule: &str, verb| {
-            Capped { refuser: Refuser { step, component: Arc::clone(name), rule: rule.into() }, verb }
+        let capped = |name: &Arc<str>, step, rule: &str, verb| Capped {
+            refuser: Refuser { step, component: Arc::clone(name), rule: rule.into() },
+            verb,
         };
         let Some(component) = self.find(user) else {
             return Err(capped(&"none".into(), Step::Ceiling, "-", ask.verb.text));

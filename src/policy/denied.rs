@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::ask::{Ask, Thing, User};
+use crate::request::quote;
 
 /// Why a request is refused. The client reads kube-apiserver's Forbidden; the component and the rule are for the log and the metrics.
 #[derive(Debug)]
@@ -110,7 +111,7 @@ impl fmt::Display for Denied {
             write!(f, ".{group}")?;
         }
         if !name.is_empty() && !resource.is_empty() {
-            write!(f, " {}", quoted(name))?;
+            write!(f, " {}", quote(name))?;
         }
         f.write_str(if resource.is_empty() { "forbidden: " } else { " is forbidden: " })?;
         match form {
@@ -136,54 +137,22 @@ impl Step {
 }
 
 fn cannot(user: &str, ask: &Ask<'_>) -> String {
-    let (user, verb) = (quoted(user), ask.verb.text);
+    let (user, verb) = (quote(user), ask.verb.text);
     let text = match ask.thing {
-        Thing::Path(path) => format!("User {user} cannot {verb} path {}", quoted(path)),
+        Thing::Path(path) => format!("User {user} cannot {verb} path {}", quote(path)),
         Thing::Resource(parts) => {
             let resource = match parts.subresource {
-                "" => quoted(parts.resource),
-                subresource => quoted(&format!("{}/{subresource}", parts.resource)),
+                "" => quote(parts.resource),
+                subresource => quote(&format!("{}/{subresource}", parts.resource)),
             };
             let place = match parts.namespace {
                 "" => "at the cluster scope".to_owned(),
-                namespace => format!("in the namespace {}", quoted(namespace)),
+                namespace => format!("in the namespace {}", quote(namespace)),
             };
-            format!("User {user} cannot {verb} resource {resource} in API group {} {place}", quoted(parts.group))
+            format!("User {user} cannot {verb} resource {resource} in API group {} {place}", quote(parts.group))
         }
     };
     escaped(&text)
-}
-
-/// What Go's `%q` makes of a string.
-pub(super) fn quoted(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 2);
-    out.push('"');
-    for sign in text.chars() {
-        match sign {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\u{7}' => out.push_str("\\a"),
-            '\u{8}' => out.push_str("\\b"),
-            '\u{c}' => out.push_str("\\f"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\u{b}' => out.push_str("\\v"),
-            ' '..='~' => out.push(sign),
-            '\0'..='\u{7f}' => out.push_str(&format!("\\x{:02x}", u32::from(sign))),
-            _ if is_print(sign) => out.push(sign),
-            _ if u32::from(sign) < 0x1_0000 => out.push_str(&format!("\\u{:04x}", u32::from(sign))),
-            _ => out.push_str(&format!("\\U{:08x}", u32::from(sign))),
-        }
-    }
-    out.push('"');
-    out
-}
-
-/// Go's `unicode.IsPrint`. A leading letter keeps combining marks, which are printable, from being escaped as if they stood alone.
-fn is_print(sign: char) -> bool {
-    let pair = ['a', sign].iter().collect::<String>();
-    !pair.escape_debug().skip(1).any(|out| out == '\\')
 }
 
 fn escaped(text: &str) -> String {
@@ -249,19 +218,6 @@ mod tests {
             ),
         ] {
             assert_eq!(denied(user, verb, &target, reason), text);
-        }
-    }
-
-    #[test]
-    fn quotes_as_go_does() {
-        for (text, quote) in [
-            ("a\u{1}\u{7f}", "\"a\\x01\\x7f\""),
-            ("\u{e9}\u{301}", "\"\u{e9}\u{301}\""),
-            ("\u{a0}\u{200b}", "\"\\u00a0\\u200b\""),
-            ("\u{e0001}", "\"\\U000e0001\""),
-            ("'`", "\"'`\""),
-        ] {
-            assert_eq!(quoted(text), quote);
         }
     }
 }

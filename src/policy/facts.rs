@@ -9,10 +9,10 @@ use std::sync::Arc;
 use imbl::shared_ptr::DefaultSharedPtr;
 
 use super::ask::{ACCOUNT_PREFIX, Ask, User};
-use super::denied::quoted;
 use super::graph::Graph;
 use super::rbac::{self, ClusterRole, ClusterRoleBinding, Role, RoleBinding, RoleRef, Rule, Subject};
 use super::rule::{Match, Table};
+use crate::request::quote;
 
 /// Roles, bindings and the node graph of one moment. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -254,13 +254,13 @@ impl Binding {
     /// The first subject that means the user, as it would be named in a reason.
     fn subject_of(&self, user: &User<'_>) -> Option<String> {
         self.subjects.iter().find_map(|subject| match subject.kind.as_str() {
-            "User" if subject.name == user.name => Some(format!("User {}", quoted(&subject.name))),
-            "Group" if user.is_in(&subject.name) => Some(format!("Group {}", quoted(&subject.name))),
+            "User" if subject.name == user.name => Some(format!("User {}", quote(&subject.name))),
+            "Group" if user.is_in(&subject.name) => Some(format!("Group {}", quote(&subject.name))),
             "ServiceAccount" => {
                 let namespace = if subject.namespace.is_empty() { &self.namespace } else { &subject.namespace };
                 let account = format!("{ACCOUNT_PREFIX}{namespace}:{}", subject.name);
                 (!namespace.is_empty() && account == user.name)
-                    .then(|| format!("ServiceAccount {}", quoted(&format!("{}/{namespace}", subject.name))))
+                    .then(|| format!("ServiceAccount {}", quote(&format!("{}/{namespace}", subject.name))))
             }
             _ => None,
         })
@@ -269,15 +269,15 @@ impl Binding {
     /// Why `user` was allowed, in kube-apiserver's words.
     pub(super) fn reason(&self, user: &User<'_>) -> String {
         let subject = self.subject_of(user).unwrap_or_default();
-        format!("RBAC: allowed by {self} of {} {} to {subject}", self.role.kind, quoted(&self.role.name))
+        format!("RBAC: allowed by {self} of {} {} to {subject}", self.role.kind, quote(&self.role.name))
     }
 }
 
 impl fmt::Display for Binding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.namespace.as_str() {
-            "" => write!(f, "ClusterRoleBinding {}", quoted(&self.name)),
-            namespace => write!(f, "RoleBinding {}", quoted(&format!("{}/{namespace}", self.name))),
+            "" => write!(f, "ClusterRoleBinding {}", quote(&self.name)),
+            namespace => write!(f, "RoleBinding {}", quote(&format!("{}/{namespace}", self.name))),
         }
     }
 }
@@ -293,9 +293,9 @@ pub(super) fn aggregate(errors: &[String]) -> String {
 fn note(errors: &mut Vec<String>, binding: &Binding) {
     let RoleRef { kind, name, .. } = &binding.role;
     let error = match kind.as_str() {
-        "ClusterRole" => format!("clusterrole.rbac.authorization.k8s.io {} not found", quoted(name)),
-        "Role" => format!("role.rbac.authorization.k8s.io {} not found", quoted(name)),
-        other => format!("unsupported role reference kind: {}", quoted(other)),
+        "ClusterRole" => format!("clusterrole.rbac.authorization.k8s.io {} not found", quote(name)),
+        "Role" => format!("role.rbac.authorization.k8s.io {} not found", quote(name)),
+        other => format!("unsupported role reference kind: {}", quote(other)),
     };
     if !errors.contains(&error) {
         errors.push(error);

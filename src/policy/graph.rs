@@ -230,7 +230,10 @@ impl Graph {
             return true;
         }
         kind == Kind::Secret
-            && self.readers.get(&(referent.1, referent.2)).is_some_and(|volumes| volumes.iter().any(|volume| self.is_volume_on(volume, node)))
+            && self
+                .readers
+                .get(&(referent.1, referent.2))
+                .is_some_and(|volumes| volumes.iter().any(|volume| self.is_volume_on(volume, node)))
     }
 
     pub(super) fn is_volume_on(&self, name: &str, node: &str) -> bool {
@@ -277,7 +280,12 @@ impl Pod {
         }
         let containers = [&self.spec.containers, &self.spec.init_containers, &self.spec.ephemeral_containers];
         for container in containers.into_iter().flatten() {
-            container.env.iter().map(|variable| &variable.value_from).chain(&container.env_from).for_each(|source| found.add_source(source));
+            container
+                .env
+                .iter()
+                .map(|variable| &variable.value_from)
+                .chain(&container.env_from)
+                .for_each(|source| found.add_source(source));
         }
         for volume in &self.spec.volumes {
             found.add_volume(volume, &self.metadata.name);
@@ -303,7 +311,8 @@ impl Pod {
 impl PersistentVolume {
     fn edges(&self) -> Option<Volume> {
         let claim = self.spec.get("claimRef")?;
-        let text = |value: &serde_json::Value, key: &str| value.get(key).and_then(|text| text.as_str()).unwrap_or_default().to_owned();
+        let text =
+            |value: &serde_json::Value, key: &str| value.get(key).and_then(|text| text.as_str()).unwrap_or_default().to_owned();
         let namespace: Arc<str> = text(claim, "namespace").into();
         let mut secrets = Vec::new();
         for (source, value) in &self.spec {
@@ -348,7 +357,11 @@ impl Found {
     fn add_volume(&mut self, volume: &serde_json::Map<String, serde_json::Value>, pod: &str) {
         let text = |pointer: &str| {
             let (source, rest) = pointer.split_once('/').unwrap_or((pointer, ""));
-            volume.get(source).and_then(|value| value.pointer(&format!("/{rest}"))).and_then(|text| text.as_str()).unwrap_or_default()
+            volume
+                .get(source)
+                .and_then(|value| value.pointer(&format!("/{rest}")))
+                .and_then(|text| text.as_str())
+                .unwrap_or_default()
         };
         for pointer in VOLUME_SECRETS {
             self.add(Kind::Secret, text(pointer));
@@ -359,7 +372,8 @@ impl Found {
             let name = volume.get("name").and_then(|name| name.as_str()).unwrap_or_default();
             self.add(Kind::Claim, &format!("{pod}-{name}"));
         }
-        let projected = volume.get("projected").and_then(|projected| projected.get("sources")).and_then(|sources| sources.as_array());
+        let projected =
+            volume.get("projected").and_then(|projected| projected.get("sources")).and_then(|sources| sources.as_array());
         for source in projected.into_iter().flatten() {
             if let Ok(source) = Source::deserialize(source) {
                 self.add_source(&source);

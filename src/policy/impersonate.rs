@@ -3,10 +3,10 @@
 //! Since 1.36 there are two ways. The constrained modes ask twice, whether this may be done as somebody (`impersonate-on:<mode>:<verb>`)
 //! and whether as this one (`impersonate:<mode>`); the old `impersonate` still suffices. The first refusal is the one that is shown.
 
+use super::Reach;
 use super::ask::{Ask, MASTERS, NODE_PREFIX, User, is_subdomain};
 use super::authorizer::{Authorizer, backend};
 use super::denied::Denied;
-use super::Reach;
 use crate::identity::{self, Asked, Caller, service_account};
 use crate::request::{Resource, Target};
 
@@ -102,11 +102,17 @@ fn targets(asked: &Asked, mode: Mode) -> Vec<(Target, &'static str)> {
     let mut user = part(core, "users", asked.user());
     match (node_of(asked.user()), service_account(asked.user())) {
         (Some(node), _) if !legacy => user = part(core, "nodes", if mode == Mode::AssociatedNode { "*" } else { node }),
-        (_, Some((namespace, name))) => user = Resource { namespace: namespace.to_owned(), ..part(core, "serviceaccounts", name) },
+        (_, Some((namespace, name))) => {
+            user = Resource { namespace: namespace.to_owned(), ..part(core, "serviceaccounts", name) }
+        }
         _ => {}
     }
     // The groups of a node are not the credential's to give yet; only the old verb makes one.
-    let of_node = if matches!(mode, Mode::AssociatedNode | Mode::ArbitraryNode) { "nodes are impersonated with the verb impersonate only" } else { "" };
+    let of_node = if matches!(mode, Mode::AssociatedNode | Mode::ArbitraryNode) {
+        "nodes are impersonated with the verb impersonate only"
+    } else {
+        ""
+    };
     targets.push((user, of_node));
     if !asked.uid().is_empty() {
         targets.push((part(AUTHENTICATION, "uids", asked.uid()), ""));
@@ -120,8 +126,14 @@ fn targets(asked: &Asked, mode: Mode) -> Vec<(Target, &'static str)> {
         targets.push((part(core, "groups", group), objection));
     }
     for (key, value) in asked.extra().iter().flat_map(|(key, values)| values.iter().map(move |value| (key, value))) {
-        let extra = Resource { subresource: key.clone(), ..part(AUTHENTICATION, "userextras", value) };
-        targets.push((extra, if legacy { "" } else { "extra values are impersonated with the verb impersonate only" }));
+        let objection = match (key.as_str(), value.as_str()) {
+            _ if legacy => "",
+            ("", _) => "impersonating the empty string key in extra is not allowed",
+            (_, "") => "impersonating the empty string value in extra is not allowed",
+            (key, _) if !is_qualified(key) => "impersonating an invalid key in extra is not allowed",
+            _ => "",
+        };
+        targets.push((Resource { subresource: key.clone(), ..part(AUTHENTICATION, "userextras", value) }, objection));
     }
     targets.into_iter().map(|(resource, objection)| (Target::Resource(resource), objection)).collect()
 }
@@ -129,6 +141,12 @@ fn targets(asked: &Asked, mode: Mode) -> Vec<(Target, &'static str)> {
 fn part(group: &str, resource: &str, name: &str) -> Resource {
     let version = "v1".to_owned();
     Resource { group: group.to_owned(), version, resource: resource.to_owned(), name: name.to_owned(), ..Resource::default() }
+}
+
+/// Whether a key is a lower-case path below a domain.
+fn is_qualified(key: &str) -> bool {
+    let is_path = |path: &str| !path.is_empty() && path.bytes().all(|byte| byte.is_ascii_graphic() && !byte.is_ascii_uppercase());
+    key.split_once('/').is_some_and(|(domain, path)| is_subdomain(domain) && is_path(path))
 }
 
 fn node_of(user: &str) -> Option<&str> {

@@ -18,6 +18,8 @@ mod impersonate;
 mod node;
 mod profile;
 pub mod rbac;
+#[cfg(test)]
+mod recorded;
 mod resolve;
 mod rule;
 mod selector;

@@ -2,16 +2,20 @@
 //!
 //! Allows or has no opinion, never denies. NodeRestriction, which reads bodies, is admission's.
 
-use super::ask::{Ask, NODES, Parts, Thing, User};
+use super::ask::{Ask, NODE_PREFIX, NODES, Parts, Thing, User};
 use super::graph::{Graph, Kind};
 use super::rule::{Match, Table};
+use crate::request::quote;
 
 /// Whether the node may; else why not, in kube-apiserver's words. An empty reason is none.
 pub(super) fn decide(graph: &Graph, rules: &Table, user: &User<'_>, ask: &Ask<'_>) -> Result<(), String> {
     if !is_node(user) {
         return Err(String::new());
     }
-    let node = user.name.trim_start_matches(super::ask::NODE_PREFIX);
+    let node = user.name.strip_prefix(NODE_PREFIX).unwrap_or_default();
+    if node.is_empty() {
+        return Err(format!("unknown node for user {}", quote(user.name)));
+    }
     let Thing::Resource(parts) = ask.thing else { return by_rules(rules, ask) };
     let asked = Asked { graph, node, verb: ask.verb.text, parts };
     match (parts.group, parts.resource) {
@@ -34,7 +38,7 @@ pub(super) fn decide(graph: &Graph, rules: &Table, user: &User<'_>, ask: &Ask<'_
 
 /// Whether the user is a kubelet: the group and the name together.
 pub(super) fn is_node(user: &User<'_>) -> bool {
-    user.name.starts_with(super::ask::NODE_PREFIX) && user.is_in(NODES)
+    user.name.starts_with(NODE_PREFIX) && user.is_in(NODES)
 }
 
 struct Asked<'a> {

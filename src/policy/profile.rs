@@ -187,7 +187,9 @@ fn of_roles(label: &str, roles: &[&str]) -> Vec<Line> {
 fn read_line(words: &[&str], profile: &str, bootstrap: &Bootstrap) -> Vec<Line> {
     match words {
         ["role", role] => role_lines(role, profile, bootstrap),
-        ["deny", words @ ..] => bootstrap::rule(words).map(|rule| Line::new(Effect::Deny, rule, &words.join(" "))).into_iter().collect(),
+        ["deny", words @ ..] => {
+            bootstrap::rule(words).map(|rule| Line::new(Effect::Deny, rule, &words.join(" "))).into_iter().collect()
+        }
         [verbs, groups, resources, "-", namespaces] => {
             let line = bootstrap::rule(&[verbs, groups, resources]).map(|rule| Line::new(Effect::Allow, rule, profile));
             line.map(|line| Line { namespaces: bootstrap::list(namespaces), ..line }).into_iter().collect()
@@ -265,3 +267,7 @@ fn missing(verb: &str) -> Refused<'_> {
 }
 
 const TABLE: &str = include_str!("profile.txt");
+
+#[cfg(test)]
+#[path = "profile_tests.rs"]
+mod tests;

@@ -149,7 +149,9 @@ impl Rule {
     fn parts(&self) -> Vec<Self> {
         let mut parts = Vec::new();
         for verb in &self.verbs {
-            for (group, resource) in self.api_groups.iter().flat_map(|group| self.resources.iter().map(move |resource| (group, resource))) {
+            for (group, resource) in
+                self.api_groups.iter().flat_map(|group| self.resources.iter().map(move |resource| (group, resource)))
+            {
                 let part = Self {
                     verbs: vec![verb.clone()],
                     api_groups: vec![group.clone()],
@@ -161,7 +163,8 @@ impl Rule {
                 }
                 parts.extend(self.resource_names.iter().map(|name| Self { resource_names: vec![name.clone()], ..part.clone() }));
             }
-            let on_path = |url: &String| Self { verbs: vec![verb.clone()], non_resource_urls: vec![url.clone()], ..Self::default() };
+            let on_path =
+                |url: &String| Self { verbs: vec![verb.clone()], non_resource_urls: vec![url.clone()], ..Self::default() };
             parts.extend(self.non_resource_urls.iter().map(on_path));
         }
         parts
@@ -184,7 +187,9 @@ impl Rule {
     }
 
     fn covers_path(&self, path: &str) -> bool {
-        self.non_resource_urls.iter().any(|held| held == path || held.strip_suffix('*').is_some_and(|prefix| path.starts_with(prefix)))
+        self.non_resource_urls
+            .iter()
+            .any(|held| held == path || held.strip_suffix('*').is_some_and(|prefix| path.starts_with(prefix)))
     }
 }
 
@@ -214,7 +219,13 @@ mod tests {
 
     fn rule(verbs: &str, groups: &str, resources: &str, names: &str) -> Rule {
         let list = |text: &str| text.split_whitespace().map(|word| word.replace('-', "")).collect();
-        Rule { verbs: list(verbs), api_groups: list(groups), resources: list(resources), resource_names: list(names), ..Rule::default() }
+        Rule {
+            verbs: list(verbs),
+            api_groups: list(groups),
+            resources: list(resources),
+            resource_names: list(names),
+            ..Rule::default()
+        }
     }
 
     fn path(verbs: &str, url: &str) -> Rule {
@@ -245,7 +256,8 @@ mod tests {
     fn null_lists_are_empty() {
         let role: ClusterRole = serde_json::from_str(r#"{"metadata":{"name":"a","labels":null},"rules":null}"#).expect("reads");
         assert_eq!(role.rules, Vec::new());
-        let binding: RoleBinding = serde_json::from_str(r#"{"metadata":{"name":"a"},"roleRef":{"kind":"Role","name":"r"}}"#).expect("reads");
+        let binding: RoleBinding =
+            serde_json::from_str(r#"{"metadata":{"name":"a"},"roleRef":{"kind":"Role","name":"r"}}"#).expect("reads");
         assert_eq!(binding.role_ref.name, "r");
     }
 }

@@ -35,11 +35,7 @@ impl file::Policy {
     pub fn resolve(&self) -> Result<Resolved, Vec<Mistake>> {
         let mut resolver = Resolver { file: self, known: profile::known().into(), mistakes: Vec::new(), warnings: Vec::new() };
         let ceilings = resolver.ceilings();
-        if resolver.mistakes.is_empty() {
-            Ok(Resolved { ceilings, warnings: resolver.warnings })
-        } else {
-            Err(resolver.mistakes)
-        }
+        if resolver.mistakes.is_empty() { Ok(Resolved { ceilings, warnings: resolver.warnings }) } else { Err(resolver.mistakes) }
     }
 }
 
@@ -154,7 +150,8 @@ impl<'f> Resolver<'f> {
             _ => match self.known.iter().find(|known| known.name == name) {
                 Some(known) => Draft { base: Base::Nothing, lines: known.lines.clone() },
                 None => {
-                    let names: Vec<&str> = self.known.iter().map(|known| known.name.as_str()).filter(|name| !name.contains(':')).collect();
+                    let names: Vec<&str> =
+                        self.known.iter().map(|known| known.name.as_str()).filter(|name| !name.contains(':')).collect();
                     let message = format!("there is no profile {name:?}; built in are {}", names.join(", "));
                     self.mistake(&format!("{path}.profile"), &message);
                     Draft { base: Base::Nothing, lines: Vec::new() }
@@ -167,7 +164,9 @@ impl<'f> Resolver<'f> {
         self.check_rule(rule, path);
         self.check_meaning(effect, rule, path);
         let field = rule.field_selector.as_ref().and_then(|selector| {
-            let pair = selector.split_once('=').filter(|(field, value)| !field.is_empty() && !field.ends_with('!') && !value.contains(['=', ',']));
+            let pair = selector
+                .split_once('=')
+                .filter(|(field, value)| !field.is_empty() && !field.ends_with('!') && !value.contains(['=', ',']));
             if pair.is_none() {
                 self.mistake(&format!("{path}.fieldSelector"), "must be one field=value");
             }
@@ -202,7 +201,10 @@ impl<'f> Resolver<'f> {
         for resource in &rule.resources {
             let star = resource.contains('*') && resource != "*" && !resource.starts_with("*/") && !resource.ends_with("/*");
             if resource.is_empty() || star {
-                self.mistake(&format!("{path}.resources"), &format!("{resource:?} is no resource: pods, pods/log, pods/*, */scale or *"));
+                self.mistake(
+                    &format!("{path}.resources"),
+                    &format!("{resource:?} is no resource: pods, pods/log, pods/*, */scale or *"),
+                );
             }
         }
         for url in &rule.non_resource_urls {
@@ -251,7 +253,8 @@ impl<'f> Resolver<'f> {
                 _ => self.mistake(&format!("{path}.serviceAccounts"), &format!("{account:?} is no namespace/name")),
             }
         }
-        if whom.users.iter().chain(&whom.groups).chain(&whom.service_accounts).any(|text| text.is_empty() || text.contains("${")) {
+        if whom.users.iter().chain(&whom.groups).chain(&whom.service_accounts).any(|text| text.is_empty() || text.contains("${"))
+        {
             self.mistake(path, "holds an empty text or a placeholder");
         }
         found
@@ -270,7 +273,9 @@ impl<'f> Resolver<'f> {
             }
             let builtin = is_last(name) || self.known.iter().any(|known| known.component == name);
             match (&component.matches, is_last(name)) {
-                (Some(_), true) => self.mistake(&format!("{path}.match"), &format!("{name} is whoever is left; it takes no match")),
+                (Some(_), true) => {
+                    self.mistake(&format!("{path}.match"), &format!("{name} is whoever is left; it takes no match"))
+                }
                 (None, _) if !builtin => self.mistake(&format!("{path}.match"), "is missing"),
                 _ => {}
             }
