@@ -125,6 +125,16 @@ pub struct Summary {
     pub key: String,
 }
 
+/// What a certificate brings to those that it signs.
+pub(crate) struct IssuerParts {
+    /// The DER subject.
+    pub(crate) subject: Vec<u8>,
+    /// The DER `SubjectPublicKeyInfo`.
+    pub(crate) spki: Vec<u8>,
+    /// The subject key identifier.
+    pub(crate) key_id: Option<Vec<u8>>,
+}
+
 /// `clientAuth`, or `anyExtendedKeyUsage`, or no such extension at all: what Go accepts.
 struct ClientUse;
 
@@ -251,10 +261,18 @@ pub(crate) fn certificates(pem: &[u8]) -> Option<Vec<Vec<u8>>> {
     CertificateDer::pem_slice_iter(pem).map(|der| der.ok().map(|der| der.as_ref().to_vec())).collect()
 }
 
-/// The DER of a certificate's subject, and of its subject public key info.
-pub(crate) fn subject_and_key(der: &[u8]) -> Result<(Vec<u8>, Vec<u8>), CertificateError> {
+/// Reads what a certificate brings to those that it signs, without verifying anything.
+pub(crate) fn issuer_parts(der: &[u8]) -> Result<IssuerParts, CertificateError> {
     let certificate = read(der)?;
-    Ok((certificate.subject().as_raw().to_vec(), certificate.public_key().raw.to_vec()))
+    let key_id = certificate.extensions().iter().find_map(|extension| match extension.parsed_extension() {
+        ParsedExtension::SubjectKeyIdentifier(id) => Some(id.0.to_vec()),
+        _ => None,
+    });
+    Ok(IssuerParts {
+        subject: certificate.subject().as_raw().to_vec(),
+        spki: certificate.public_key().raw.to_vec(),
+        key_id,
+    })
 }
 
 /// Reads a certificate for people, without verifying anything.

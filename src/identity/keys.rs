@@ -71,8 +71,8 @@ impl PublicKey {
             let key = match section {
                 (SectionKind::PublicKey, der) => Self::of(&der, number)?,
                 (SectionKind::Certificate, der) => {
-                    let (_, spki) = certificate::subject_and_key(&der).map_err(|_| KeyError::Unreadable(number))?;
-                    Self::of(&spki, number)?
+                    let parts = certificate::issuer_parts(&der).map_err(|_| KeyError::Unreadable(number))?;
+                    Self::of(&parts.spki, number)?
                 }
                 (kind, der) => match PrivateKey::of(kind, der, number)? {
                     Some(key) => key.public,

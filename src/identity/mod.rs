@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use asked::{Asked, assert};
-pub(crate) use certificate::{certificates, subject_and_key};
+pub(crate) use certificate::{certificates, issuer_parts};
 pub use certificate::{Authorities, AuthorityError, CertificateError, Summary, summarise};
 pub use facts::{Facts, Holder, Life};
 pub use keys::{Algorithm, KeyError, PrivateKey, PublicKey};
