@@ -2,6 +2,7 @@
 
 mod json;
 mod merge;
+mod strategic;
 
 use serde_json::Value;
 
@@ -46,8 +47,8 @@ pub fn merge(old: &Value, patch: &Value) -> Result<Value, PatchError> {
 ///
 /// # Errors
 /// See [`PatchError`].
-pub fn strategic(_schema: &Schema, _old: &Value, _patch: &Value) -> Result<Value, PatchError> {
-    todo!()
+pub fn strategic(schema: &Schema, old: &Value, patch: &Value) -> Result<Value, PatchError> {
+    strategic::apply(schema, old, patch)
 }
 
 /// A file of the folder with recordings and vectors of others; says so when it is not there.
