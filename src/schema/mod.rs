@@ -8,6 +8,7 @@ use bytes::Bytes;
 use serde_json::Value;
 
 mod load;
+pub mod openapi;
 pub mod patch;
 pub mod table;
 
