@@ -106,7 +106,8 @@ impl Amount {
         let scaled = mantissa.checked_mul(factor)?;
         let nano = match exponent {
             0.. => scaled.checked_mul(10_i128.checked_pow(exponent.unsigned_abs())?)?,
-            _ => scaled.div_ceil_of(10_i128.checked_pow(exponent.unsigned_abs())),
+            // Far below a billionth: what is not nothing is one.
+            _ => ceil(scaled, 10_i128.checked_pow(exponent.unsigned_abs()).unwrap_or(i128::MAX)),
         };
         Some(Self { nano: sign * nano, form })
     }
@@ -125,7 +126,7 @@ impl Amount {
 
     /// Rounded away from zero to a multiple of `unit` billionths.
     fn up_to(self, unit: i128) -> Self {
-        let units = self.nano.abs().div_ceil_of(Some(unit));
+        let units = ceil(self.nano.abs(), unit);
         Self { nano: self.nano.signum() * units * unit, ..self }
     }
 
@@ -153,18 +154,9 @@ impl Amount {
     }
 }
 
-/// Division that rounds up; by something unspeakably large it leaves the least.
-trait DivCeil {
-    fn div_ceil_of(self, divisor: Option<i128>) -> i128;
-}
-
-impl DivCeil for i128 {
-    fn div_ceil_of(self, divisor: Option<i128>) -> i128 {
-        match divisor {
-            Some(divisor) => self / divisor + i128::from(self % divisor != 0),
-            None => i128::from(self != 0),
-        }
-    }
+/// Division that rounds up.
+fn ceil(dividend: i128, divisor: i128) -> i128 {
+    dividend / divisor + i128::from(dividend % divisor != 0)
 }
 
 /// What the containers of a pod need at once: all of them with their sidecars, or the neediest step of the initialisation.
