@@ -1,3 +1,4 @@
+use proptest::prelude::{Just, Strategy, any, prop, prop_assert, prop_oneof, proptest};
 use serde_json::{Value, json};
 
 use super::super::{PatchError, shared};
@@ -119,4 +120,29 @@ fn strict_faults() {
 
 fn text(operations: &[Value]) -> String {
     serde_json::to_string(operations).unwrap()
+}
+
+fn document() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![Just(Value::Null), any::<bool>().prop_map(Value::from), (0..3).prop_map(Value::from)];
+    leaf.prop_recursive(4, 24, 3, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
+            prop::collection::btree_map("[ab~/]{0,2}", inner, 0..3)
+                .prop_map(|members| Value::Object(members.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn any_patch_has_an_answer(old in document(), patch in prop::collection::vec(
+        ("add|remove|replace|move|copy|test|x", "(/([ab]|~0|~1|0|1|-|00|))*", "(/[ab01-])*", document()), 0..6,
+    )) {
+        let operations = patch.into_iter().map(|(op, path, from, value)| json!({"op": op, "path": path, "from": from, "value": value}));
+        let patch = Value::Array(operations.collect());
+        match apply(&old, patch.to_string().as_bytes()) {
+            Ok(new) => prop_assert!(serde_json::from_str::<Value>(&new.to_string()).is_ok()),
+            Err(error) => prop_assert!(matches!(error, PatchError::Inapplicable(_)), "{:?}", error),
+        }
+    }
 }

@@ -310,21 +310,17 @@ fn elements_are_maps(old: &[Value], change: &[Value]) -> Result<bool, PatchError
     Ok(first == "object")
 }
 
-/// What is new is taken without what speaks of merging; `None` where nothing is left.
+/// What is new is taken as it is, but what carries `$patch` is no content. The other directives stay, for the reader to refuse.
 fn without_directives(value: Value) -> Option<Value> {
     Some(match value {
         Value::Object(members) if members.contains_key(PATCH) => return None,
         Value::Object(members) => {
-            let kept = members.into_iter().filter(|(name, value)| !value.is_null() && !is_directive(name));
+            let kept = members.into_iter().filter(|(_, value)| !value.is_null());
             Value::Object(kept.filter_map(|(name, value)| Some((name, without_directives(value)?))).collect())
         }
         Value::Array(items) => Value::Array(items.into_iter().filter_map(without_directives).collect()),
         other => other,
     })
-}
-
-fn is_directive(name: &str) -> bool {
-    name == RETAIN || name.starts_with(ORDER) || name.starts_with(DELETE)
 }
 
 /// Where each item stands first.

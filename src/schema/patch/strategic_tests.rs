@@ -1,3 +1,4 @@
+use proptest::prelude::{Just, Strategy, prop, prop_assert_eq, prop_oneof, proptest};
 use serde_json::{Value, json};
 
 use super::super::PatchError;
@@ -82,6 +83,14 @@ fn rows_of_pod_specs() {
                 json!([{"name": "a", "env": [{"name": "X", "value": "2"}], "ports": [{"containerPort": 80, "name": "v"}]}]),
             ),
         ),
+    ];
+    check_specs(rows);
+}
+
+#[test]
+fn rows_of_directives() {
+    let containers = |items: Value| json!({"containers": items});
+    check_specs([
         (
             "the wanted order",
             containers(json!([{"name": "a"}, {"name": "b"}, {"name": "c"}])),
@@ -104,12 +113,15 @@ fn rows_of_pod_specs() {
         (
             "directives do not become content",
             json!({}),
-            json!({"volumes": [{"$patch": "delete", "name": "w"}, {"name": "v", "$retainKeys": ["name"], "secret": null}]}),
+            json!({"volumes": [{"$patch": "delete", "name": "w"}, {"name": "v", "secret": null}]}),
             json!({"volumes": [{"name": "v"}]}),
         ),
         ("what is unknown passes through", json!({}), json!({"bogus": {"a": 1}}), json!({"bogus": {"a": 1}})),
         ("the type may change", json!({"hostname": "h"}), json!({"hostname": {"a": 1}}), json!({"hostname": {"a": 1}})),
-    ];
+    ]);
+}
+
+fn check_specs<const N: usize>(rows: [(&str, Value, Value, Value); N]) {
     for (name, old, patch, new) in rows {
         let result = patched("Pod", &json!({"spec": old}), &json!({"spec": patch}));
         assert_eq!(result.unwrap(), json!({"spec": new}), "{name}");
@@ -239,4 +251,57 @@ fn long_lists_are_merged_in_time() {
     let new = patched("Pod", &old, &patch).unwrap();
     assert_eq!(new["spec"]["containers"][0]["env"].as_array().unwrap().len(), 100_000);
     assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
+}
+
+/// Values made of what a pod has and of all directives, in places where they belong and where they do not.
+fn speech() -> impl Strategy<Value = Value> {
+    let word = prop::sample::select(vec!["a", "b", "replace", "delete", "merge", "name", "X"]);
+    let name = prop::sample::select(vec![
+        "spec",
+        "containers",
+        "env",
+        "name",
+        "image",
+        "ports",
+        "containerPort",
+        "metadata",
+        "finalizers",
+        "nodeSelector",
+        "volumes",
+        "emptyDir",
+        "$patch",
+        "$retainKeys",
+        "$setElementOrder/containers",
+        "$setElementOrder/env",
+        "$setElementOrder/finalizers",
+        "$deleteFromPrimitiveList/finalizers",
+        "$deleteFromPrimitiveList",
+        "$setElementOrder",
+        "$setElementOrder/",
+    ]);
+    let leaf = prop_oneof![Just(Value::Null), word.prop_map(Value::from), (0..2).prop_map(Value::from)];
+    leaf.prop_recursive(6, 48, 4, move |inner| {
+        prop_oneof![
+            1 => prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
+            3 => prop::collection::btree_map(name.clone().prop_map(str::to_owned), inner, 0..4)
+                .prop_map(|members| Value::Object(members.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn any_patch_has_an_answer(old in speech(), spec in speech(), metadata in speech()) {
+        let old = json!({"spec": old, "metadata": {"finalizers": ["a"]}});
+        drop(patched("Pod", &old, &json!({"spec": spec, "metadata": metadata})));
+    }
+
+    #[test]
+    fn an_empty_patch_changes_nothing(old in speech()) {
+        let old = json!({ "spec": old });
+        prop_assert_eq!(patched("Pod", &old, &json!({})).unwrap(), old.clone());
+        if old["spec"].is_object() {
+            prop_assert_eq!(patched("Pod", &old, &json!({"spec": {"$patch": "replace"}})).unwrap(), json!({"spec": {}}));
+        }
+    }
 }

@@ -105,8 +105,7 @@ fn fill_namespace(namespace: &mut Members) {
 
 fn fill_node(node: &mut Members) {
     if let Some(spec) = object(node, "spec") {
-        let unwrap = |first: &Value| first.as_str().unwrap_or_default().to_owned();
-        pod::lists_begin_with(spec, "podCIDR", ("podCIDRs", |cidr| cidr.into(), unwrap));
+        pod::First { single: "podCIDR", list: "podCIDRs", member: "" }.agree(spec);
     }
     if let Some(status) = object(node, "status") {
         resource::copy_list(status, "capacity", "allocatable");

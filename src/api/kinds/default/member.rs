@@ -55,7 +55,7 @@ pub(super) fn make<'a>(members: &'a mut Members, name: &str) -> Option<&'a mut M
 }
 
 /// Does something to each object of a list.
-pub(super) fn each(members: &mut Members, name: &str, mut change: impl FnMut(&mut Members)) {
+pub(super) fn each(members: &mut Members, name: &str, change: impl FnMut(&mut Members)) {
     let items = members.get_mut(name).and_then(Value::as_array_mut);
-    items.into_iter().flatten().filter_map(Value::as_object_mut).for_each(|item| change(item));
+    items.into_iter().flatten().filter_map(Value::as_object_mut).for_each(change);
 }

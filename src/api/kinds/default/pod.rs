@@ -13,7 +13,7 @@ pub(super) fn fill(pod: &mut Members) {
     }
     if let Some(status) = object(pod, "status") {
         resource::round_status(status);
-        lists_begin_with(status, "podIP", ("podIPs", |ip| json!({ "ip": ip }), |first| text_of(first.get("ip"))));
+        First { single: "podIP", list: "podIPs", member: "ip" }.agree(status);
     }
 }
 
@@ -24,19 +24,32 @@ pub(super) fn fill_template(owner: &mut Members, name: &str) {
     }
 }
 
-/// A single value and a list of which it is the first: a differing single one wins, as old clients know nothing else.
-pub(super) fn lists_begin_with(
-    members: &mut Members,
-    single: &str,
-    (list, wrap, unwrap): (&str, fn(&str) -> Value, fn(&Value) -> String),
-) {
-    let first = members.get(list).and_then(Value::as_array).and_then(|items| items.first()).map(unwrap);
-    let value = text(members, single).to_owned();
-    match first {
-        Some(first) if value.is_empty() => drop(members.insert(single.to_owned(), first.into())),
-        Some(first) if first == value => {}
-        _ if value.is_empty() => {}
-        _ => drop(members.insert(list.to_owned(), Value::Array(vec![wrap(&value)]))),
+/// A single value and a list that begins with it.
+pub(super) struct First {
+    /// `podIP`
+    pub(super) single: &'static str,
+    /// `podIPs`
+    pub(super) list: &'static str,
+    /// The member of the list's items that is the value; empty where the items are the values.
+    pub(super) member: &'static str,
+}
+
+impl First {
+    /// Where they differ the single value wins, as old clients know nothing else.
+    pub(super) fn agree(&self, members: &mut Members) {
+        let first = members.get(self.list).and_then(Value::as_array).and_then(|items| items.first());
+        let first = first.map(|first| if self.member.is_empty() { Some(first) } else { first.get(self.member) });
+        let first = first.map(|first| first.and_then(Value::as_str).unwrap_or_default().to_owned());
+        let single = text(members, self.single).to_owned();
+        match first {
+            Some(first) if single.is_empty() => drop(members.insert(self.single.to_owned(), first.into())),
+            Some(first) if first == single => {}
+            _ if single.is_empty() => {}
+            _ => {
+                let item = if self.member.is_empty() { json!(single) } else { json!({ self.member: single }) };
+                members.insert(self.list.to_owned(), json!([item]));
+            }
+        }
     }
 }
 
@@ -125,8 +138,4 @@ fn fill_action(handler: &mut Members) {
         put_zero(get, "path", "/");
         put_zero(get, "scheme", "HTTP");
     }
-}
-
-fn text_of(value: Option<&Value>) -> String {
-    value.and_then(Value::as_str).unwrap_or_default().to_owned()
 }
