@@ -215,8 +215,8 @@ fn form(special: Special) -> Value {
         Special::Time | Special::MicroTime => json!({"type": "string", "format": "date-time"}),
         Special::Quantity => json!({"oneOf": [{"type": "string"}, {"type": "number"}]}),
         Special::IntOrString => json!({"format": "int-or-string", "oneOf": [{"type": "integer"}, {"type": "string"}]}),
-        Special::RawExtension | Special::FieldsV1 | Special::Empty => json!({"type": "object"}),
         Special::Any | Special::SchemaOrArray | Special::SchemaOrBool | Special::SchemaOrStrings => json!({}),
+        _ => json!({"type": "object"}),
     }
 }
 
