@@ -30,6 +30,11 @@ impl Object {
         todo!()
     }
 
+    /// Stands for a stored value that cannot be read: reads of it, and lists over it, answer 500.
+    pub fn undecodable(_name: &[u8], _value: &Bytes, _revision: Revision, _cause: &str) -> Self {
+        todo!()
+    }
+
     /// The value to store: [`crate::schema::write`] of the object without its resourceVersion.
     pub fn to_stored(_value: &Value) -> Bytes {
         todo!()
