@@ -12,6 +12,7 @@ pub mod create;
 pub mod delete;
 pub mod discovery;
 mod get;
+mod indent;
 pub mod kinds;
 mod list;
 pub mod object;
