@@ -5,7 +5,7 @@ use http::{HeaderMap, StatusCode};
 
 use super::Call;
 use super::route::Action;
-use crate::request::Query;
+use crate::request::{Query, quote};
 use crate::status::{Details, Status};
 
 /// The negotiated form of an answer.
@@ -19,6 +19,18 @@ pub struct Accept {
     pub pretty: bool,
     /// Whether a large answer may be compressed.
     pub gzip: bool,
+    /// What the rows of a Table carry.
+    pub include: Include,
+}
+
+/// What a row of a Table carries of its object.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it all")]
+pub enum Include {
+    None,
+    #[default]
+    Metadata,
+    Object,
 }
 
 /// The encodings of answers.
@@ -99,21 +111,24 @@ impl Accept {
     /// Negotiates by the headers and the query.
     ///
     /// # Errors
-    /// 406 when nothing is acceptable.
+    /// 406 when nothing is acceptable, 400 for an unknown `includeObject` of a Table.
     pub fn negotiate(headers: &HeaderMap, query: &str, place: Place) -> Result<Self, Status> {
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let (media, form, asked_pretty) = choose(text(ACCEPT), place).ok_or_else(|| not_acceptable(place))?;
         let agent = text(USER_AGENT);
         let person = PEOPLE.iter().any(|prefix| agent.starts_with(prefix));
-        let pretty = asked_pretty || Query::parse(query).pretty().unwrap_or(person);
-        let gzip = text(ACCEPT_ENCODING).split(',').any(|token| token.split(';').next().is_some_and(|token| token.trim() == "gzip"));
+        let query = Query::parse(query);
+        let pretty = asked_pretty || query.pretty().unwrap_or(person);
+        let include = if matches!(form, Form::Table(_)) { include(&query)? } else { Include::default() };
+        let gzip =
+            text(ACCEPT_ENCODING).split(',').any(|token| token.split(';').next().is_some_and(|token| token.trim() == "gzip"));
         let stream = place == Place::Watch;
-        Ok(Self { media, form, pretty: pretty && media == Media::Json && !stream, gzip: gzip && !stream })
+        Ok(Self { media, form, pretty: pretty && media == Media::Json && !stream, gzip: gzip && !stream, include })
     }
 
     /// Whole objects as plain JSON: for answers nobody negotiates about.
     pub fn plain() -> Self {
-        Self { media: Media::Json, form: Form::Whole, pretty: false, gzip: false }
+        Self { media: Media::Json, form: Form::Whole, pretty: false, gzip: false, include: Include::default() }
     }
 }
 
@@ -130,6 +145,18 @@ pub(super) fn not_acceptable(place: Place) -> Status {
 /// 406 with a text of its own.
 pub(super) fn unacceptable(message: impl Into<String>) -> Status {
     Status::new(StatusCode::NOT_ACCEPTABLE, "NotAcceptable", message).with_details(Details::default())
+}
+
+fn include(query: &Query<'_>) -> Result<Include, Status> {
+    match query.first("includeObject").unwrap_or_default() {
+        "" | "Metadata" => Ok(Include::Metadata),
+        "None" => Ok(Include::None),
+        "Object" => Ok(Include::Object),
+        other => Err(Status::bad_request(format!(
+            "Unable to convert to Table as requested: includeObject: Invalid value: {}: must be 'Metadata', 'Object', 'None', or empty",
+            quote(other)
+        ))),
+    }
 }
 
 /// The first acceptable clause, best quality first. Protobuf is answered only where nothing else will do.

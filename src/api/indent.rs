@@ -75,7 +75,8 @@ mod tests {
     #[test]
     fn looks_like_gos() {
         let compact = r#"{"a":{},"b":[],"c":[1,{"d":"x,\"{"}],"e":null}"#;
-        let pretty = "{\n  \"a\": {},\n  \"b\": [],\n  \"c\": [\n    1,\n    {\n      \"d\": \"x,\\\"{\"\n    }\n  ],\n  \"e\": null\n}";
+        let pretty =
+            "{\n  \"a\": {},\n  \"b\": [],\n  \"c\": [\n    1,\n    {\n      \"d\": \"x,\\\"{\"\n    }\n  ],\n  \"e\": null\n}";
         for size in [1, 3, 100] {
             let (mut indenter, mut out) = (Indenter::default(), Vec::new());
             compact.as_bytes().chunks(size).for_each(|piece| indenter.push(piece, &mut out));

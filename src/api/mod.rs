@@ -19,6 +19,7 @@ pub mod object;
 mod openapi;
 pub mod patch;
 pub mod refusal;
+mod render;
 pub mod review;
 mod root;
 pub mod route;
@@ -26,6 +27,7 @@ mod select;
 pub mod subresource;
 mod table;
 pub mod update;
+mod walk;
 mod watch;
 
 use std::sync::Arc;

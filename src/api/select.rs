@@ -68,7 +68,8 @@ impl Selection {
         if let Some(name) = self.single(kind) {
             return Some((BY_NAME, name));
         }
-        let nodes = self.fields.terms().iter().filter(|term| term.equal && kind.is_stored_form() && kind.fields.is_trigger(&term.field));
+        let nodes =
+            self.fields.terms().iter().filter(|term| term.equal && kind.is_stored_form() && kind.fields.is_trigger(&term.field));
         if let Some(node) = nodes.map(|term| term.value.clone()).next() {
             return Some((BY_NODE, node));
         }
@@ -151,7 +152,12 @@ mod tests {
     #[test]
     fn unknown_fields_are_refused_in_the_words_of_the_kind() {
         for (group, plural, query, wanted) in [
-            ("", "configmaps", "fieldSelector=a%3Db", "\"a\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\""),
+            (
+                "",
+                "configmaps",
+                "fieldSelector=a%3Db",
+                "\"a\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\"",
+            ),
             ("", "pods", "fieldSelector=a%3Db", "field label not supported: a"),
             ("batch", "jobs", "fieldSelector=a%3Db", "field label \"a\" not supported for Job"),
         ] {

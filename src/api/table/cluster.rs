@@ -79,9 +79,8 @@ pub(super) fn event_source(event: &Value) -> String {
 pub(super) fn quota(quota: &Value, side: Side) -> String {
     let (hard, used) = (&quota["status"]["hard"], &quota["status"]["used"]);
     let here = hard.as_object().into_iter().flatten().filter(|(name, _)| name.starts_with("limits.") == (side == Side::Limit));
-    let shown = here.map(|(name, most)| {
-        format!("{name}: {}/{}", used[name].as_str().unwrap_or("0"), most.as_str().unwrap_or_default())
-    });
+    let shown =
+        here.map(|(name, most)| format!("{name}: {}/{}", used[name].as_str().unwrap_or("0"), most.as_str().unwrap_or_default()));
     shown.collect::<Vec<_>>().join(", ")
 }
 

@@ -23,7 +23,9 @@ pub(super) fn external(service: &Value) -> String {
 /// The addresses a load balancer gave, ordered.
 pub(super) fn balancer(object: &Value) -> String {
     let ingress = items(&object["status"]["loadBalancer"]["ingress"]).iter();
-    let address = |given: &Value| if text(given, "ip").is_empty() { text(given, "hostname").to_owned() } else { text(given, "ip").to_owned() };
+    let address = |given: &Value| {
+        if text(given, "ip").is_empty() { text(given, "hostname").to_owned() } else { text(given, "ip").to_owned() }
+    };
     let mut addresses: Vec<String> = ingress.map(address).filter(|address| !address.is_empty()).collect();
     addresses.sort_unstable();
     addresses.dedup();

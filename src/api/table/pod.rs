@@ -34,7 +34,8 @@ impl Summary {
         let (spec, status) = (&pod["spec"], &pod["status"]);
         let inits = items(&spec["initContainers"]);
         let total = items(&spec["containers"]).len() + inits.iter().filter(|init| is_restartable(init)).count();
-        let mut sum = Sum { ready: 0, total, reason: first_reason(status), restarts: Restarts::default(), beside: Restarts::default() };
+        let mut sum =
+            Sum { ready: 0, total, reason: first_reason(status), restarts: Restarts::default(), beside: Restarts::default() };
         let initializing = sum.init_containers(inits, items(&status["initContainerStatuses"]));
         if !initializing || has_condition(&status["conditions"], "Initialized", "True") {
             sum.containers(status);

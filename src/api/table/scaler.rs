@@ -38,8 +38,10 @@ fn target(metric: &Value, status: &Value) -> String {
     match (resource, average) {
         (true, true) => format!("{}: {}/{}", text(&metric[member], "name"), now("averageValue"), text(target, "averageValue")),
         (true, false) => {
-            let percent = |value: &Value, otherwise: &str| value.as_i64().map_or_else(|| otherwise.to_owned(), |value| format!("{value}%"));
-            let (now, goal) = (percent(&current["averageUtilization"], "<unknown>"), percent(&target["averageUtilization"], "<auto>"));
+            let percent =
+                |value: &Value, otherwise: &str| value.as_i64().map_or_else(|| otherwise.to_owned(), |value| format!("{value}%"));
+            let (now, goal) =
+                (percent(&current["averageUtilization"], "<unknown>"), percent(&target["averageUtilization"], "<auto>"));
             format!("{}: {now}/{goal}", text(&metric[member], "name"))
         }
         (false, true) if kind == "Pods" => format!("{}/{}", now("averageValue"), text(target, "averageValue")),
