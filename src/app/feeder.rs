@@ -9,7 +9,7 @@ use crate::api::catalog::Catalog;
 use crate::api::object::Object;
 use crate::identity::{self, Holder, Life};
 use crate::live::Live;
-use crate::policy::{self, graph};
+use crate::policy::{self, Authorizer, graph};
 use crate::store::{Happening, Space, Store, View, Watcher};
 
 /// Events applied before the facts are swapped: a flood is followed in steps, not at its end.
@@ -47,8 +47,8 @@ const TOPICS: [(Topic, &str, &str); 11] = [
 
 /// Where the facts go.
 pub(super) struct Outlet {
-    /// What the authorizer decides by.
-    pub(super) policy: Arc<Live<policy::Facts>>,
+    /// Decides by the rights.
+    pub(super) authorizer: Arc<Authorizer>,
     /// What tokens' lives hang on.
     pub(super) identity: Arc<Live<identity::Facts>>,
 }
@@ -136,7 +136,7 @@ impl Feeder {
     }
 
     fn publish(&self) {
-        self.outlet.policy.swap(self.policy.clone());
+        self.outlet.authorizer.facts.swap(self.policy.clone());
         self.outlet.identity.swap(self.identity.clone());
     }
 

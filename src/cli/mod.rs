@@ -40,7 +40,7 @@ enum Command {
     /// Reads a configuration file and reports every mistake with its place; exits with 2 when there is one.
     Check(check::Args),
     /// Makes authorities, certificates and tokens, and shows what a certificate says.
-    Pki(pki::Args),
+    Pki(pki::Pki),
     /// Copies, restores and checks the embedded store.
     Store(store::Args),
     /// Asks a running gate whether it lives, for container health checks.
@@ -52,11 +52,11 @@ enum Command {
 /// Runs the command line of this process.
 pub fn run() -> ExitCode {
     let outcome = match Cli::parse().command {
-        Command::Up(args) => up::run(args),
+        Command::Up(args) => up::run(&args),
         Command::Serve(args) => serve::run(&args),
         Command::Check(args) => check::run(&args),
-        Command::Pki(args) => pki::run(args),
-        Command::Store(args) => store::run(args),
+        Command::Pki(pki) => pki.run().map(|()| ExitCode::SUCCESS),
+        Command::Store(args) => store::run(&args),
         Command::Health(args) => health::run(&args),
         Command::Completion(args) => completion::run::<Cli>(&args),
     };

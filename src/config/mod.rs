@@ -27,7 +27,7 @@ pub struct Config {
     /// How callers are known.
     pub authentication: Authentication,
     /// The components and their ceilings, as the policy room reads them.
-    pub components: Vec<crate::policy::file::Component>,
+    pub policy: crate::policy::file::Policy,
     /// How much may go on at once.
     pub limits: Limits,
     /// The built-in backend.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::file::{Mistake, Mistakes, Section};
 use super::{Authentication, Builtin, Config, Format, Limits, Listen, Log, Material, ServiceAccounts, Storage};
+use crate::policy::file::Policy;
 
 /// What every file begins with.
 const API_VERSION: &str = "portcullis.dev/v1";
@@ -43,13 +44,13 @@ impl Reader {
         let listen = self.listen(&mut root);
         let health = self.health(&mut root);
         let authentication = self.authentication(&mut root);
-        let components = self.components(&mut root);
+        let policy = self.policy(&mut root);
         let limits = self.limits(&mut root);
         let builtin = self.backend(&mut root);
         let log = self.log(&mut root);
         root.end(&mut self.mistakes);
         let files = std::mem::take(&mut self.files);
-        Some(Config { listen: listen?, health, authentication, components, limits, builtin: builtin?, log, files })
+        Some(Config { listen: listen?, health, authentication, policy, limits, builtin: builtin?, log, files })
     }
 
     fn header(&mut self, root: &mut Section) {
@@ -121,11 +122,12 @@ impl Reader {
         ServiceAccounts { issuers, audiences, verification_keys, signing_key }
     }
 
-    fn components(&mut self, root: &mut Section) -> Vec<crate::policy::file::Component> {
+    fn policy(&mut self, root: &mut Section) -> Policy {
         let mut section = root.section("policy", &mut self.mistakes);
         let components = section.list("components", &mut self.mistakes);
+        let profiles = section.or("profiles", Default::default(), &mut self.mistakes);
         section.end(&mut self.mistakes);
-        components
+        Policy { components, profiles }
     }
 
     fn limits(&mut self, root: &mut Section) -> Limits {
