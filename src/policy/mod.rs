@@ -22,7 +22,6 @@ pub mod rbac;
 mod recorded;
 mod resolve;
 mod rule;
-mod selector;
 
 use std::sync::Arc;
 
