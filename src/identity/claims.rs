@@ -107,7 +107,8 @@ impl Claims {
     /// The user that the token shows.
     pub(super) fn identity(&self) -> Identity {
         let mut extra = BTreeMap::new();
-        let mut tell = |key: &str, value: &str| extra.insert(format!("authentication.kubernetes.io/{key}"), vec![value.to_owned()]);
+        let mut tell =
+            |key: &str, value: &str| extra.insert(format!("authentication.kubernetes.io/{key}"), vec![value.to_owned()]);
         if let Some(pod) = &self.pod {
             tell("pod-name", &pod.name);
             tell("pod-uid", &pod.uid);

@@ -17,8 +17,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use asked::{Asked, assert};
-pub(crate) use certificate::{certificates, issuer_parts};
 pub use certificate::{Authorities, AuthorityError, CertificateError, Summary, summarise};
+pub(crate) use certificate::{certificates, issuer_parts};
 pub use facts::{Facts, Holder, Life};
 pub use keys::{Algorithm, KeyError, PrivateKey, PublicKey};
 pub use peer::Peer;
