@@ -70,10 +70,10 @@ fn take_subprotocol(headers: &mut HeaderMap) -> Bearer {
     let (tokens, others): (Vec<&str>, Vec<&str>) = lines.iter().flat_map(|line| line.split(',')).partition(|name| offered(name));
     let others: Vec<&str> = others.into_iter().map(str::trim).filter(|name| !name.is_empty()).collect();
     headers.remove(SEC_WEBSOCKET_PROTOCOL);
-    if let Ok(rest) = HeaderValue::from_str(&others.join(",")) {
-        if !others.is_empty() {
-            headers.insert(SEC_WEBSOCKET_PROTOCOL, rest);
-        }
+    if let Ok(rest) = HeaderValue::from_str(&others.join(","))
+        && !others.is_empty()
+    {
+        headers.insert(SEC_WEBSOCKET_PROTOCOL, rest);
     }
     match tokens[..] {
         [] => Bearer::None,

@@ -110,7 +110,7 @@ impl Caller {
     }
 
     /// The identity that the caller wants to act as and that has not been granted yet. While this is `Some`, nothing may be permitted:
-    /// authorize each part, then [`assert`].
+    /// authorize each part, then [`assert()`].
     pub fn asked(&self) -> Option<&Arc<Asked>> {
         self.asked.as_ref()
     }

@@ -79,5 +79,5 @@ fn what_cannot_be_done_is_said() {
         assert!(error.contains(expected), "{line}: {error}");
     }
     assert!(show::describe(b"nothing").is_err());
-    assert!(show::describe(crate::pki::pem("CERTIFICATE", b"nothing").as_bytes()).is_err());
+    assert!(show::describe(pki::pem("CERTIFICATE", b"nothing").as_bytes()).is_err());
 }
