@@ -203,3 +203,8 @@ pub enum Ending {
 
 /// Is told of every operation and how long it took. Called on the path of the work: must be quick.
 pub type Observer = std::sync::Arc<dyn Fn(Operation, Duration, Ending) + Send + Sync>;
+
+#[cfg(test)]
+mod join_tests;
+#[cfg(test)]
+mod view_tests;
