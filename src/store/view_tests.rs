@@ -319,8 +319,8 @@ async fn every_revision_that_is_kept_is_rebuilt_exactly() {
     for revision in 11..1000 {
         dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let (name, value) = (format!("{}", (dice >> 33) % 20), format!("n{} {revision}", (dice >> 40) % 3));
-        let value = ((dice >> 50) % 4 != 0).then_some(value);
-        let key = if (dice >> 55) % 5 == 0 { "/other".to_owned() } else { format!("/pods/{name}") };
+        let value = (!(dice >> 50).is_multiple_of(4)).then_some(value);
+        let key = if (dice >> 55).is_multiple_of(5) { "/other".to_owned() } else { format!("/pods/{name}") };
         tell(&view, &key, value.as_deref(), revision);
         if key != "/other" {
             match value {
@@ -414,6 +414,56 @@ fn a_log_that_has_gone_back_overtakes_everybody() {
     assert_eq!(names(&view, PODS, 20).expect("a root").len(), 1);
     tell(&view, "/pods/a", Some("n1 x"), 21);
     assert_eq!(drain(&mut watch(&view, 20, Some("n1"))).expect("events").len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readers_beside_a_writer_miss_nothing_and_sleep_through_nothing() {
+    const LAST: u64 = 5000;
+    let view = view(Limits::default());
+    let mut readers = Vec::new();
+    for number in 0..12_u64 {
+        let view = view.clone();
+        readers.push(tokio::spawn(async move {
+            let node = (number % 3 != 0).then(|| format!("n{}", number % 3));
+            let from = loop {
+                // Some begin in the middle of things.
+                match view.revision().0 {
+                    revision if revision >= 10 + number * 100 => break revision - number,
+                    _ => tokio::task::yield_now().await,
+                }
+            };
+            let mut watcher = watch(&view, from.max(10), node.as_deref());
+            let mut next = from.max(10) + 1;
+            let mine = |revision: u64| node.is_none() || revision == LAST || revision % 3 == number % 3;
+            while next <= LAST {
+                if !mine(next) {
+                    next += 1;
+                    continue;
+                }
+                let owed = std::future::poll_fn(|context| watcher.poll_next(context));
+                let happening = tokio::time::timeout(Duration::from_secs(20), owed).await.expect("a wake-up");
+                let happening = happening.unwrap_or_else(|gone| panic!("{gone:?}"));
+                assert_eq!(happening.revision, Revision(next), "reader {number}");
+                next += 1;
+            }
+            drop(watcher);
+        }));
+    }
+    let writer = tokio::task::spawn_blocking({
+        let view = view.clone();
+        move || {
+            for revision in 11..LAST {
+                tell(&view, &format!("/pods/x{}", revision % 3), Some(&format!("n{} x", revision % 3)), revision);
+            }
+        }
+    });
+    writer.await.expect("the writer");
+    let last = ["/pods/y1", "/pods/y2"].map(|key| event(key, Some(&format!("n{} x", &key[7..])), LAST));
+    view.apply(Revision(LAST), last.to_vec());
+    for reader in readers {
+        reader.await.expect("a reader");
+    }
+    assert_eq!(view.stats().spaces[0].watchers, 0);
 }
 
 #[test]
