@@ -236,8 +236,9 @@ fn deletion(object: &Object) -> Option<u64> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Metadata {
-        deletion_timestamp: Option<jiff::Timestamp>,
+        deletion_timestamp: Option<String>,
     }
     let read: Metadata = serde_json::from_slice(&object.metadata()).unwrap_or(Metadata { deletion_timestamp: None });
-    Some(read.deletion_timestamp.map_or(0, |at| u64::try_from(at.as_second()).unwrap_or(0)))
+    let at = read.deletion_timestamp.and_then(|at| at.parse::<jiff::Timestamp>().ok());
+    Some(at.map_or(0, |at| u64::try_from(at.as_second()).unwrap_or(0)))
 }

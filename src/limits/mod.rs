@@ -33,7 +33,7 @@ pub struct Limits {
     read_only: AtomicU32,
     mutating: AtomicU32,
     long_running: AtomicU32,
-    holders: Mutex<HashMap<Box<str>, u32, foldhash::fast::RandomState>>,
+    holders: Mutex<HashMap<String, u32, foldhash::fast::RandomState>>,
 }
 
 /// A request's place. It is free again when this is dropped.
