@@ -204,7 +204,8 @@ fn observer(metrics: Arc<Metrics>) -> Observer {
             Operation::Probe => StoreOperation::Probe,
             Operation::Compact => StoreOperation::Compact,
             Operation::List => StoreOperation::List,
-            Operation::Lease | Operation::Batch => StoreOperation::Lease,
+            Operation::Lease => StoreOperation::Lease,
+            Operation::Batch => StoreOperation::Batch,
         };
         metrics.stored(operation, took, ending == Ending::Answered);
     })
