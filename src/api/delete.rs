@@ -1,13 +1,140 @@
-//! Stands in for the verb until it is merged.
+//! DELETE of an object and of a collection (contract 3.6, 3.7).
 
-use super::{Api, Call};
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use serde_json::{Value, json};
+
+use super::accept::Accept;
+use super::catalog::Kind;
+use super::create::refuse_faults;
+use super::kinds::{self, Part};
+use super::registry::{Aim, Round, Written};
+use super::removal::{self, Removed};
+use super::{Api, Call, answer, decode, list, meta, warning};
 use crate::body::Response;
+use crate::request::{DeleteOptions, ListOptions, Precondition, Query};
+use crate::schema::{Encoding, ReadError, Schema};
 use crate::status::Status;
 
-pub(super) async fn serve(_api: &Api, _call: Call<'_>) -> Result<Response, Status> {
-    todo!()
+pub(super) async fn serve(api: &Api, call: Call<'_>) -> Result<Response, Status> {
+    let accept = Accept::of(&call)?;
+    let Call { permit, route, request } = call;
+    let (head, body) = request.into_parts();
+    let body = decode::whole(body).await?;
+    let options = options(&head.headers, &Query::parse(head.uri.query().unwrap_or("")), &body)?;
+    let kind = &*route.kind;
+    let aim = Aim {
+        permit,
+        kind,
+        part: Part::Whole,
+        namespace: &route.namespace,
+        name: &route.name,
+        dry_run: options.is_dry_run(),
+    };
+    let removed = removal::remove(api, &aim, &options, &mut Round::default()).await?;
+    let warnings = Vec::from_iter(kinds::deprecation(kind).map(str::to_owned));
+    let response = respond(api, &aim, &accept, (removed, &options))?;
+    Ok(warning::attach(response, &warnings))
 }
 
-pub(super) async fn collection(_api: &Api, _call: Call<'_>) -> Result<Response, Status> {
-    todo!()
+/// Deletes what a list shows, and answers with the list.
+pub(super) async fn collection(api: &Api, call: Call<'_>) -> Result<Response, Status> {
+    let accept = Accept::of(&call)?;
+    let Call { permit, route, request } = call;
+    let (head, body) = request.into_parts();
+    let body = decode::whole(body).await?;
+    let query = Query::parse(head.uri.query().unwrap_or(""));
+    let wanted = ListOptions::parse(&query).map_err(|fault| Status::bad_request(fault.0))?;
+    refuse_faults("ListOptions", &wanted.faults())?;
+    let options = options(&head.headers, &query, &body)?;
+    let kind = &*route.kind;
+    let found = list::select(api, &route, &wanted).await?;
+    for object in &found.items {
+        let aim = Aim {
+            permit,
+            kind,
+            part: Part::Whole,
+            namespace: object.namespace(),
+            name: object.name(),
+            dry_run: options.is_dry_run(),
+        };
+        match removal::remove(api, &aim, &options, &mut Round::default()).await {
+            Err(refusal) if refusal.code != StatusCode::NOT_FOUND => return Err(refusal),
+            _ => {}
+        }
+    }
+    let warnings = Vec::from_iter(kinds::deprecation(kind).map(str::to_owned));
+    Ok(warning::attach(list::respond(api, kind, &accept, &found)?, &warnings))
+}
+
+fn respond(api: &Api, aim: &Aim<'_>, accept: &Accept, outcome: (Removed, &DeleteOptions)) -> Result<Response, Status> {
+    let (removed, options) = outcome;
+    let gone = matches!(removed, Removed::Gone(_));
+    let code = if !gone && options.orphan_dependents == Some(false) { StatusCode::ACCEPTED } else { StatusCode::OK };
+    match removed {
+        Removed::Gone(written) if !aim.kind.habits.delete_answers_object => {
+            let status = success(api, aim.kind, &written)?;
+            answer::value(aim.kind, accept, code, &status)
+        }
+        Removed::Gone(Written::Stored(object)) | Removed::Pending(Written::Stored(object)) => {
+            answer::object(aim.kind, accept, code, &object)
+        }
+        Removed::Gone(Written::Loose(value)) | Removed::Pending(Written::Loose(value)) => {
+            answer::value(aim.kind, accept, code, &value)
+        }
+    }
+}
+
+/// `Status` of a deletion that has happened.
+fn success(api: &Api, kind: &Kind, written: &Written) -> Result<Value, Status> {
+    let value = match written {
+        Written::Stored(object) => api.served(kind, object)?,
+        Written::Loose(value) => value.clone(),
+    };
+    let mut details = json!({"name": meta::text(&value, "name"), "kind": kind.plural, "uid": meta::text(&value, "uid")});
+    if !kind.group.is_empty() {
+        details["group"] = Value::from(kind.group.as_str());
+    }
+    Ok(json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}))
+}
+
+/// The options: of the body, or of the query when there is no body.
+pub(super) fn options(headers: &HeaderMap, query: &Query<'_>, body: &Bytes) -> Result<DeleteOptions, Status> {
+    let options = if body.is_empty() {
+        DeleteOptions::parse(query).map_err(|fault| Status::bad_request(fault.0))?
+    } else {
+        of_body(body, decode::encoding(headers)?)?
+    };
+    refuse_faults("DeleteOptions", &options.faults())?;
+    Ok(options)
+}
+
+/// `DeleteOptions` of any group version.
+fn of_body(body: &[u8], encoding: Encoding) -> Result<DeleteOptions, Status> {
+    let schema = Schema::builtin("", "v1", "DeleteOptions").ok_or_else(|| Status::internal("no type DeleteOptions"))?;
+    let refuse = |cause: &str| decode::cannot_be_handled(("DeleteOptions", "v1", "DeleteOptions"), cause);
+    let reading = schema.read(body, encoding).map_err(|error| match error {
+        ReadError::Syntax(cause) | ReadError::Type(cause) => refuse(&cause),
+    })?;
+    let value = reading.value;
+    match value["kind"].as_str() {
+        None | Some("" | "DeleteOptions") => Ok(of_value(&value)),
+        Some(other) => {
+            let (kind, version) = (other.to_owned(), value["apiVersion"].as_str().unwrap_or("v1").to_owned());
+            let cause = "decoded object cannot be converted to DeleteOptions";
+            Err(decode::cannot_be_handled((&kind, &version, "DeleteOptions"), cause))
+        }
+    }
+}
+
+pub(super) fn of_value(value: &Value) -> DeleteOptions {
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let condition = &value["preconditions"];
+    DeleteOptions {
+        grace_period_seconds: value["gracePeriodSeconds"].as_i64(),
+        propagation_policy: text(&value["propagationPolicy"]),
+        orphan_dependents: value["orphanDependents"].as_bool(),
+        dry_run: value["dryRun"].as_array().into_iter().flatten().filter_map(text).collect(),
+        preconditions: Precondition { uid: text(&condition["uid"]), resource_version: text(&condition["resourceVersion"]) },
+    }
 }
