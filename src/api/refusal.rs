@@ -3,6 +3,7 @@
 use http::StatusCode;
 
 use super::catalog::Kind;
+use crate::request::Fault;
 use crate::status::{Cause, Details, Status};
 use crate::store::StoreError;
 
@@ -25,15 +26,12 @@ pub fn not_found(kind: &Kind, name: &str) -> Status {
     Status::new(StatusCode::NOT_FOUND, "NotFound", message).with_details(details)
 }
 
-/// 422 of a request's options. Each fault is a field and its message, like `Forbidden: ...`; the reason follows from the message.
-pub fn bad_options(kind: &str, faults: &[(&str, String)]) -> Status {
-    let parts: Vec<String> = faults.iter().map(|(field, message)| format!("{field}: {message}")).collect();
-    let list = if parts.len() == 1 { parts[0].clone() } else { format!("[{}]", parts.join(", ")) };
-    let cause = |(field, message): &(&str, String)| Cause {
-        reason: reason(message),
-        message: message.clone(),
-        field: (*field).to_owned(),
-    };
+/// 422 of a request's options, like those of `ListOptions.meta.k8s.io`.
+pub fn bad_options(kind: &str, faults: &[Fault]) -> Status {
+    let parts: Vec<String> = faults.iter().map(|fault| format!("{}: {}", fault.field, fault.message)).collect();
+    let list = if parts.len() == 1 { parts.concat() } else { format!("[{}]", parts.join(", ")) };
+    let cause =
+        |fault: &Fault| Cause { reason: fault.kind.reason(), message: fault.message.clone(), field: fault.field.to_owned() };
     let details = Details {
         group: "meta.k8s.io".to_owned(),
         kind: kind.to_owned(),
@@ -79,14 +77,4 @@ pub fn store(error: &StoreError) -> Status {
         }
     }
     .because(error.clone())
-}
-
-fn reason(message: &str) -> &'static str {
-    const REASONS: [(&str, &str); 4] = [
-        ("Forbidden", "FieldValueForbidden"),
-        ("Unsupported value", "FieldValueNotSupported"),
-        ("Required value", "FieldValueRequired"),
-        ("Invalid value", "FieldValueInvalid"),
-    ];
-    REASONS.iter().find(|(start, _)| message.starts_with(start)).map_or("FieldValueInvalid", |(_, reason)| reason)
 }

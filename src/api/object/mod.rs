@@ -233,6 +233,10 @@ impl Item for Object {
         self.bytes.len() + self.slots.len() * size_of::<Slot>() + size_of::<Self>()
     }
 
+    fn revision(&self) -> Revision {
+        self.revision
+    }
+
     fn triggers(&self, each: &mut dyn FnMut(Trigger<'_>)) {
         each(Trigger { field: BY_NAME, value: &self.path() });
         if !self.namespace().is_empty() {

@@ -62,7 +62,8 @@ pub(super) fn without_version(mut bytes: Vec<u8>) -> Vec<u8> {
 
 /// The length of `{"kind":"Pod","apiVersion":"v1","metadata":{`, when the value begins so.
 fn head(value: &[u8], kind: &Kind) -> Option<usize> {
-    let mut rest = value.strip_prefix(b"{\"kind\":\"")?.strip_prefix(kind.kind.as_bytes())?.strip_prefix(b"\",\"apiVersion\":\"")?;
+    let mut rest =
+        value.strip_prefix(b"{\"kind\":\"")?.strip_prefix(kind.kind.as_bytes())?.strip_prefix(b"\",\"apiVersion\":\"")?;
     if !kind.group.is_empty() {
         rest = rest.strip_prefix(kind.group.as_bytes())?.strip_prefix(b"/")?;
     }

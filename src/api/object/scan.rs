@@ -284,7 +284,8 @@ impl Scan<'_> {
 
     fn number(&mut self) -> Option<()> {
         let rest = &self.bytes[self.at..];
-        let end = rest.iter().position(|byte| !matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E')).unwrap_or(rest.len());
+        let end =
+            rest.iter().position(|byte| !matches!(byte, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E')).unwrap_or(rest.len());
         let written = &rest[..end];
         let plain = !written.is_empty() && written.iter().all(u8::is_ascii_digit) && (written.len() == 1 || written[0] != b'0');
         if !plain {

@@ -58,10 +58,22 @@ fn defaults_of_absent_fields() {
     for (group, plural, json, field, value) in [
         ("", "nodes", r#"{"kind":"Node","apiVersion":"v1","metadata":{}}"#, "spec.unschedulable", "false"),
         ("", "pods", r#"{"kind":"Pod","apiVersion":"v1","metadata":{}}"#, "spec.hostNetwork", "false"),
-        ("batch", "jobs", r#"{"kind":"Job","apiVersion":"batch/v1","metadata":{},"status":{"succeeded":3}}"#, "status.successful", "3"),
+        (
+            "batch",
+            "jobs",
+            r#"{"kind":"Job","apiVersion":"batch/v1","metadata":{},"status":{"succeeded":3}}"#,
+            "status.successful",
+            "3",
+        ),
         ("batch", "jobs", r#"{"kind":"Job","apiVersion":"batch/v1","metadata":{},"status":{}}"#, "status.successful", "0"),
         ("", "events", r#"{"kind":"Event","apiVersion":"v1","metadata":{},"reportingComponent":"r","source":{}}"#, "source", "r"),
-        ("", "events", r#"{"kind":"Event","apiVersion":"v1","metadata":{},"reportingComponent":"r","source":{"component":"c"}}"#, "source", "c"),
+        (
+            "",
+            "events",
+            r#"{"kind":"Event","apiVersion":"v1","metadata":{},"reportingComponent":"r","source":{"component":"c"}}"#,
+            "source",
+            "c",
+        ),
     ] {
         let kind = catalog.find(group, "v1", plural).expect("a kind");
         assert_eq!(stored(kind, json, 1).field(field), Some(value), "{json}");
@@ -96,10 +108,22 @@ fn refuses_what_is_no_json() {
 #[test]
 fn cuts_the_version_wherever_it_stands() {
     for (with, without) in [
-        (r#"{"kind":"A","apiVersion":"v1","metadata":{"resourceVersion":"1"}}"#, r#"{"kind":"A","apiVersion":"v1","metadata":{}}"#),
-        (r#"{"kind":"A","apiVersion":"v1","metadata":{"name":"a","resourceVersion":"1"}}"#, r#"{"kind":"A","apiVersion":"v1","metadata":{"name":"a"}}"#),
-        (r#"{"kind":"A","apiVersion":"v1","metadata":{"resourceVersion":"1","uid":"u"}}"#, r#"{"kind":"A","apiVersion":"v1","metadata":{"uid":"u"}}"#),
-        (r#"{"kind":"A","apiVersion":"v1","metadata":{"name":"a"}}"#, r#"{"kind":"A","apiVersion":"v1","metadata":{"name":"a"}}"#),
+        (
+            r#"{"kind":"A","apiVersion":"v1","metadata":{"resourceVersion":"1"}}"#,
+            r#"{"kind":"A","apiVersion":"v1","metadata":{}}"#,
+        ),
+        (
+            r#"{"kind":"A","apiVersion":"v1","metadata":{"name":"a","resourceVersion":"1"}}"#,
+            r#"{"kind":"A","apiVersion":"v1","metadata":{"name":"a"}}"#,
+        ),
+        (
+            r#"{"kind":"A","apiVersion":"v1","metadata":{"resourceVersion":"1","uid":"u"}}"#,
+            r#"{"kind":"A","apiVersion":"v1","metadata":{"uid":"u"}}"#,
+        ),
+        (
+            r#"{"kind":"A","apiVersion":"v1","metadata":{"name":"a"}}"#,
+            r#"{"kind":"A","apiVersion":"v1","metadata":{"name":"a"}}"#,
+        ),
     ] {
         assert_eq!(String::from_utf8(read::without_version(with.into())).as_deref(), Ok(without));
     }
