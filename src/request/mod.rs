@@ -18,6 +18,7 @@ pub use options::{
     CreateOptions, DeleteOptions, FieldValidation, GetOptions, ListOptions, PatchManner, PatchOptions, Precondition,
     UpdateOptions,
 };
+pub(crate) use path::{segment_fault, unescape_segment};
 pub use query::{BadQuery, Query};
 pub use quote::quote;
 pub use selector::{FieldSelector, FieldTerm, LabelSelector, Operator, Requirement, SelectorError};

@@ -47,7 +47,12 @@ fn of_path(method: &Method, path: String) -> Attributes {
     Attributes { verb, target: Target::Path(path) }
 }
 
-/// Percent-decodes a path as Go's `URL.Path`; `None` for escapes or bytes that are no UTF-8 text.
+/// Percent-decodes one segment; `None` for bad escapes or bytes that are no UTF-8 text.
+pub(crate) fn unescape_segment(segment: &str) -> Option<String> {
+    decode(segment).map(Cow::into_owned)
+}
+
+/// Percent-decodes a path as Go's `URL.Path`; `None` for bad escapes or bytes that are no UTF-8 text.
 fn decode(path: &str) -> Option<Cow<'_, str>> {
     if !path.contains('%') {
         return Some(Cow::Borrowed(path));
