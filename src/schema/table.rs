@@ -2,7 +2,10 @@
 //!
 //! Built-in types come from `types.txt`; a CustomResourceDefinition compiles into a table of the same form. Says what is, does nothing.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
+
+use serde_json::{Map, Value};
 
 /// A closed set of types: every reference in it stays in it.
 #[derive(Debug, Default)]
@@ -73,8 +76,6 @@ pub enum Special {
     SchemaOrBool,
     /// A schema or a list of strings.
     SchemaOrStrings,
-    /// An object without members.
-    Empty,
 }
 
 /// The members of an object.
@@ -120,7 +121,7 @@ pub struct Field {
     /// The key by which a strategic merge patch finds list items.
     pub merge_key: Option<Box<str>>,
     /// OpenAPI's default.
-    pub default: Option<serde_json::Value>,
+    pub default: Option<Value>,
     /// All allowed values (of the items, where it is a list); empty when it is no closed set.
     pub values: Vec<Box<str>>,
 }
@@ -241,6 +242,47 @@ impl Table {
             (Some(said), _) => said == MapType::Atomic,
             (None, Shape::Ref(id)) => self.get(*id).atomic,
             (None, _) => false,
+        }
+    }
+
+    /// The type of a schema within a CustomResourceDefinition.
+    pub(super) fn json_schema(&self) -> Option<&Type> {
+        self.find(JSON_SCHEMA).map(|id| self.get(id))
+    }
+
+    /// Its shape.
+    pub(super) fn json_schema_shape(&self) -> Option<Shape> {
+        self.find(JSON_SCHEMA).map(Shape::Ref)
+    }
+
+    /// The zero of a shape as JSON: what Go has where a list or map holds null.
+    pub(super) fn zero(&self, shape: &Shape) -> Value {
+        match shape {
+            Shape::String | Shape::Bytes => Value::String(String::new()),
+            Shape::Bool => Value::Bool(false),
+            Shape::Int32 | Shape::Int64 | Shape::Double => Value::from(0),
+            Shape::List(_) | Shape::Map(_) => Value::Null,
+            Shape::Ref(id) => match self.get(*id).form {
+                Form::Struct(_) => Value::Object(Map::new()),
+                Form::Special(Special::Quantity) => Value::from("0"),
+                Form::Special(Special::IntOrString) => Value::from(0),
+                Form::Special(_) => Value::Null,
+            },
+        }
+    }
+
+    /// A shape as Go prints its type: `map[string]string`.
+    pub(super) fn go_type(&self, shape: &Shape) -> Cow<'_, str> {
+        match shape {
+            Shape::String => "string".into(),
+            Shape::Bytes => "[]uint8".into(),
+            Shape::Bool => "bool".into(),
+            Shape::Int32 => "int32".into(),
+            Shape::Int64 => "int64".into(),
+            Shape::Double => "float64".into(),
+            Shape::Ref(id) => self.get(*id).go_name().into(),
+            Shape::List(item) => format!("[]{}", self.go_type(item)).into(),
+            Shape::Map(item) => format!("map[string]{}", self.go_type(item)).into(),
         }
     }
 
@@ -405,3 +447,5 @@ fn sort(message: &mut [Wire]) {
         }
     }
 }
+
+const JSON_SCHEMA: &str = "apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps";
