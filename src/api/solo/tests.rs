@@ -3,7 +3,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::*;
-use crate::api::testing::{Client, permit};
+use crate::api::tests::client::{Client, permit};
 
 async fn eventually(client: &Client, path: &str, code: u16) -> Value {
     for _ in 0..200 {

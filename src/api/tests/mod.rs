@@ -1,11 +1,13 @@
 //! Writes, end to end, without a wire.
 
+pub(super) mod client;
+
 use bytes::Bytes;
 use http::Method;
 use serde_json::{Value, json};
 
 use super::boot;
-use super::testing::{Client, message, permit, settings};
+use client::{Client, message, permit, settings};
 
 const MAPS: &str = "/api/v1/namespaces/default/configmaps";
 const PODS: &str = "/api/v1/namespaces/default/pods";
