@@ -6,6 +6,7 @@
 pub mod accept;
 pub mod admission;
 pub mod answer;
+pub mod boot;
 pub mod catalog;
 mod convert;
 pub mod create;
@@ -29,10 +30,13 @@ pub mod review;
 mod root;
 pub mod route;
 mod select;
+pub mod solo;
 pub mod subresource;
 mod table;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 pub mod update;
 mod walk;
 mod warning;
