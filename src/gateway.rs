@@ -56,7 +56,8 @@ impl Gateway {
         let (head, version) = (request.method() == Method::HEAD, request.version());
         let attributes = Attributes::parse(request.method(), request.uri());
         let mut record = Record::begin(&self, &peer, &request, &attributes);
-        let answered = AssertUnwindSafe(self.answer(&peer, request.map(Inbound::Wire), attributes, &mut record)).catch_unwind().await;
+        let answered =
+            AssertUnwindSafe(self.answer(&peer, request.map(Inbound::Wire), attributes, &mut record)).catch_unwind().await;
         let mut response = match answered {
             Ok(Ok(response)) => response,
             Ok(Err(refusal)) => {
@@ -65,7 +66,11 @@ impl Gateway {
             }
             Err(_) => {
                 self.metrics.panicked();
-                Plain::new(StatusCode::INTERNAL_SERVER_ERROR, "This request caused apiserver to panic. Look in the logs for details.").answer()
+                Plain::new(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "This request caused apiserver to panic. Look in the logs for details.",
+                )
+                .answer()
             }
         };
         record.answered(response.status().as_u16());
@@ -74,7 +79,13 @@ impl Gateway {
     }
 
     /// The steps, in order.
-    async fn answer(&self, peer: &Peer, mut request: Request, attributes: Attributes, record: &mut Record) -> Result<Response, Refusal> {
+    async fn answer(
+        &self,
+        peer: &Peer,
+        mut request: Request,
+        attributes: Attributes,
+        record: &mut Record,
+    ) -> Result<Response, Refusal> {
         if request.uri().path_and_query().is_some_and(|asked| asked.as_str().len() > URI) {
             return Err(Plain::new(StatusCode::URI_TOO_LONG, "the URI is longer than 8192 bytes").into());
         }
@@ -86,13 +97,23 @@ impl Gateway {
         let tether = Tether::new(self.shutdown.child());
         let long_running = permit.attributes().is_long_running();
         request.extensions_mut().insert(tether.clone());
-        let response = if long_running { self.serve(&permit, request).await? } else { self.serve_in_time(&permit, request).await? };
+        let response =
+            if long_running { self.serve(&permit, request).await? } else { self.serve_in_time(&permit, request).await? };
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             tether.hold(slot);
             return Ok(response);
         }
         let end = self.shutdown.child();
-        let bound = |body: Body| if long_running { body.until(async move { end.cancelled().await; Over::Shutdown }) } else { body };
+        let bound = |body: Body| {
+            if long_running {
+                body.until(async move {
+                    end.cancelled().await;
+                    Over::Shutdown
+                })
+            } else {
+                body
+            }
+        };
         Ok(response.map(|body| bound(body).holding(slot)))
     }
 
@@ -137,7 +158,8 @@ impl Gateway {
     }
 
     async fn serve_in_time(&self, permit: &Permit, request: Request) -> Result<Response, Status> {
-        let asked = Query::parse(request.uri().query().unwrap_or_default()).timeout().map_err(|bad| Status::bad_request(bad.0))?;
+        let asked =
+            Query::parse(request.uri().query().unwrap_or_default()).timeout().map_err(|bad| Status::bad_request(bad.0))?;
         let deadline = asked.filter(|asked| !asked.is_zero()).map_or(DEADLINE, |asked| asked.min(DEADLINE));
         tokio::time::timeout(deadline, self.serve(permit, request)).await.unwrap_or_else(|_| {
             let message = "Timeout: request did not complete within the allotted timeout";

@@ -96,8 +96,7 @@ impl Parts {
         let authorizer = Arc::new(Authorizer::new(Mode::Builtin, self.ceilings, Facts::default()));
         let outlet = Outlet { authorizer: authorizer.clone(), identity: accounts.clone() };
         upkeep::spawn(Feeder::new(&catalog, &store, outlet).run(), shutdown);
-        let asking = asking(&config, (&resolver, &authorizer))?;
-        let api = Arc::new(Api::new(catalog.clone(), store.clone(), asking, shutdown.clone()));
+        let api = Arc::new(Api::new(catalog.clone(), store.clone(), shutdown.clone()));
         let (booted, boot) = watch::channel(Boot::Pending);
         let settings = limits::Settings {
             read_only: clamp(config.limits.read_only),
@@ -117,8 +116,13 @@ impl Parts {
         let tls = Arc::new(Live::new(self.tls));
         let access = if config.log.access { access(&metrics)? } else { audit::Log::off() };
         let checks: Arc<[Check]> = checks(&config.builtin, &cluster, shutdown).into();
-        let gateway =
-            Arc::new(Gateway { cluster: cluster.clone(), metrics: metrics.clone(), access, checks: checks.clone(), shutdown: shutdown.clone() });
+        let gateway = Arc::new(Gateway {
+            cluster: cluster.clone(),
+            metrics: metrics.clone(),
+            access,
+            checks: checks.clone(),
+            shutdown: shutdown.clone(),
+        });
         upkeep::run(&config, (&api, &store), (&metrics, &cluster), shutdown);
         upkeep::boot((&config, extra, source.address), (api, booted), shutdown);
         reload::run(config.clone(), source, (cluster.clone(), tls.clone(), metrics.clone()), shutdown);
@@ -147,7 +151,8 @@ fn trust(config: &Config, mistakes: &mut Mistakes) -> Trust {
             Err(error) => mistakes.note(format!("authentication.clientAuthorities[{index}]"), error),
         }
     }
-    let authorities = if pems.is_empty() { Authorities::none() } else { Authorities::parse(&pems).unwrap_or_else(|_| Authorities::none()) };
+    let authorities =
+        if pems.is_empty() { Authorities::none() } else { Authorities::parse(&pems).unwrap_or_else(|_| Authorities::none()) };
     let mut trust = Trust { authorities, anonymous: Anonymous::of(authentication.anonymous.clone()), ..Trust::default() };
     let Some(accounts) = &authentication.service_accounts else { return trust };
     trust.issuers.clone_from(&accounts.issuers);
@@ -168,7 +173,11 @@ fn trust(config: &Config, mistakes: &mut Mistakes) -> Trust {
     trust
 }
 
-async fn open(builtin: &Builtin, (catalog, metrics): (&Arc<Catalog>, &Arc<Metrics>), shutdown: &Shutdown) -> Result<Arc<Store<Object>>, Error> {
+async fn open(
+    builtin: &Builtin,
+    (catalog, metrics): (&Arc<Catalog>, &Arc<Metrics>),
+    shutdown: &Shutdown,
+) -> Result<Arc<Store<Object>>, Error> {
     let limits = store::Limits { keep: builtin.history, ..store::Limits::default() };
     match &builtin.store {
         Storage::Embedded { path } => {
@@ -185,7 +194,11 @@ async fn open(builtin: &Builtin, (catalog, metrics): (&Arc<Catalog>, &Arc<Metric
             let settings = etcd::Settings {
                 endpoints: endpoints.clone(),
                 prefix: prefix.clone(),
-                tls: tls.as_ref().map(|tls| etcd::Tls { authority: tls.0.pem.clone(), certificate: tls.1.pem.clone(), key: tls.2.pem.clone() }),
+                tls: tls.as_ref().map(|tls| etcd::Tls {
+                    authority: tls.0.pem.clone(),
+                    certificate: tls.1.pem.clone(),
+                    key: tls.2.pem.clone(),
+                }),
                 compaction: Some(builtin.history),
                 observer: Some(observer(metrics.clone())),
             };

@@ -44,7 +44,9 @@ impl Record {
         let labels = labels(attributes, request.headers());
         let backend = &gateway.cluster.backend;
         let known = || match &attributes.target {
-            Target::Resource(asked) => backend.knows(&asked.group, &asked.version, &asked.resource) && known_subresource(&asked.subresource),
+            Target::Resource(asked) => {
+                backend.knows(&asked.group, &asked.version, &asked.resource) && known_subresource(&asked.subresource)
+            }
             Target::Path(path) => PATHS.contains(&path.as_str()),
         };
         let series = gateway.metrics.requests.series(&labels, known);
@@ -189,6 +191,18 @@ fn known_subresource(name: &str) -> bool {
 const PATHS: [&str; 9] = ["/livez", "/readyz", "/healthz", "/metrics", "/version", "/api", "/apis", "/openapi/v3", "/"];
 /// The subresources that metrics name.
 const SUBRESOURCES: [&str; 14] = [
-    "status", "scale", "binding", "eviction", "finalize", "approval", "token", "log", "exec", "attach", "portforward", "proxy", "ephemeralcontainers",
+    "status",
+    "scale",
+    "binding",
+    "eviction",
+    "finalize",
+    "approval",
+    "token",
+    "log",
+    "exec",
+    "attach",
+    "portforward",
+    "proxy",
+    "ephemeralcontainers",
     "resize",
 ];

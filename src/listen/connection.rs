@@ -65,7 +65,8 @@ pub(super) async fn serve(shared: &Arc<Shared>, stream: TcpStream) {
     let second = session.alpn_protocol() == Some(b"h2");
     let closing = shared.shutdown.child();
     let service = Calls { gateway: shared.gateway.clone(), peer: Arc::new(Peer::new(address, chain)), closing: closing.clone() };
-    let ended = if second { Box::pin(http2(stream, service, closing)).await } else { Box::pin(http1(stream, service, closing)).await };
+    let ended =
+        if second { Box::pin(http2(stream, service, closing)).await } else { Box::pin(http1(stream, service, closing)).await };
     if let Err(error) = ended {
         tracing::debug!(%address, %error, "a connection ended");
     }

@@ -40,7 +40,12 @@ struct Shared {
 }
 
 /// Accepts until the shutdown; connections that are open then finish what they have begun.
-pub async fn serve(listener: TcpListener, (gateway, tls): (Arc<Gateway>, Arc<Live<Tls>>), settings: Settings, shutdown: Shutdown) {
+pub async fn serve(
+    listener: TcpListener,
+    (gateway, tls): (Arc<Gateway>, Arc<Live<Tls>>),
+    settings: Settings,
+    shutdown: Shutdown,
+) {
     let connections = Arc::new(Semaphore::new(settings.connections));
     let handshakes = Semaphore::new(settings.handshakes);
     let shared = Arc::new(Shared { gateway, tls, handshakes, shutdown: shutdown.clone() });

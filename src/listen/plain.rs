@@ -49,7 +49,8 @@ pub async fn serve(listener: TcpListener, (checks, metrics): (Arc<[Check]>, Arc<
 
 async fn connection(stream: TcpStream, checks: &Arc<[Check]>, metrics: &Arc<Metrics>) {
     let service = service_fn(|request: Request<Incoming>| async move { Ok::<_, Infallible>(answer(&request, checks, metrics)) });
-    let served = http1::Builder::new().timer(TokioTimer::new()).header_read_timeout(HEAD).serve_connection(TokioIo::new(stream), service);
+    let served =
+        http1::Builder::new().timer(TokioTimer::new()).header_read_timeout(HEAD).serve_connection(TokioIo::new(stream), service);
     if let Err(error) = served.await {
         tracing::debug!(%error, "a connection of the health listener ended");
     }
@@ -65,5 +66,6 @@ fn answer(request: &Request<Incoming>, checks: &[Check], metrics: &Metrics) -> R
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(metrics::CONTENT_TYPE));
         return response;
     }
-    health::answer(path, query, (checks, metrics)).unwrap_or_else(|| Plain::new(StatusCode::NOT_FOUND, "404 page not found").answer())
+    health::answer(path, query, (checks, metrics))
+        .unwrap_or_else(|| Plain::new(StatusCode::NOT_FOUND, "404 page not found").answer())
 }

@@ -45,8 +45,9 @@ impl Tls {
     /// # Errors
     /// [`TlsError`], by whose fault it is.
     pub fn new(certificate: &[u8], key: &[u8], hints: Vec<Vec<u8>>) -> Result<Self, TlsError> {
-        let chain: Vec<_> =
-            CertificateDer::pem_slice_iter(certificate).collect::<Result<_, _>>().map_err(|error| TlsError::Certificate(error.to_string()))?;
+        let chain: Vec<_> = CertificateDer::pem_slice_iter(certificate)
+            .collect::<Result<_, _>>()
+            .map_err(|error| TlsError::Certificate(error.to_string()))?;
         if chain.is_empty() {
             return Err(TlsError::Certificate("it holds no CERTIFICATE".to_owned()));
         }
@@ -91,7 +92,10 @@ struct Possession {
 impl Possession {
     fn new(provider: &CryptoProvider, hints: Vec<Vec<u8>>) -> Self {
         // Of RSA these are keys of 2048 to 8192 bits only.
-        Self { algorithms: provider.signature_verification_algorithms, hints: hints.into_iter().map(DistinguishedName::from).collect() }
+        Self {
+            algorithms: provider.signature_verification_algorithms,
+            hints: hints.into_iter().map(DistinguishedName::from).collect(),
+        }
     }
 }
 
@@ -108,7 +112,12 @@ impl ClientCertVerifier for Possession {
         &self.hints
     }
 
-    fn verify_client_cert(&self, own: &CertificateDer<'_>, others: &[CertificateDer<'_>], _now: UnixTime) -> Result<ClientCertVerified, Error> {
+    fn verify_client_cert(
+        &self,
+        own: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+        _now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
         let bytes = others.iter().map(|one| one.len()).sum::<usize>() + own.len();
         if others.len() >= CHAIN || bytes > CHAIN_BYTES {
             return Err(Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure));

@@ -32,6 +32,8 @@ pub struct Settings {
     pub port: u16,
     /// `client-ca-file`, `requestheader-client-ca-file` and the other keys of `extension-apiserver-authentication`, as configured.
     pub authentication: BTreeMap<String, String>,
+    /// Objects besides, created where they are missing.
+    pub extra: Vec<Value>,
 }
 
 /// Makes what is missing and mends what is incomplete.
@@ -47,6 +49,7 @@ pub async fn run(api: &Api, settings: &Settings, permit: &Permit) -> Result<(), 
     boot.reconcile(open).await?;
     boot.reconcile(scoped).await?;
     boot.make(objects::namespaced(settings)).await?;
+    boot.make(settings.extra.clone()).await?;
     boot.service(settings).await
 }
 
