@@ -22,7 +22,7 @@ pub(super) fn decode(text: &str) -> Result<Vec<u8>, usize> {
     LENIENT.decode(text).map_err(|why| match why {
         DecodeError::InvalidByte(at, _) | DecodeError::InvalidLastSymbol(at, _) => at,
         DecodeError::InvalidLength(_) => text.len() / 4 * 4,
-        DecodeError::InvalidPadding if text.len() % 4 != 0 => text.len() / 4 * 4,
+        DecodeError::InvalidPadding if !text.len().is_multiple_of(4) => text.len() / 4 * 4,
         DecodeError::InvalidPadding => text.len(),
     })
 }

@@ -1,4 +1,5 @@
-//! What a type's data says is wrong with an object. Whether kube-apiserver says so too, where and in which order, is for the caller to know:
+//! What a type's data says is wrong with an object. Whether kube-apiserver says so too, where and in which order, is for the
+//! caller to know:
 //! its validation is written by hand.
 
 use serde_json::Value;

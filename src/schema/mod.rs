@@ -15,14 +15,16 @@ pub mod openapi;
 pub mod patch;
 mod protobuf;
 pub mod quantity;
+mod quote;
 mod read;
 pub mod table;
 pub mod time;
+mod wire;
 mod write;
 mod yaml;
 
 pub use check::{Fault, FaultKind};
-pub use protobuf::{protobuf_envelope, protobuf_member};
+pub use protobuf::{MAGIC, protobuf_envelope, protobuf_member};
 use table::{Field, Gvk, Id, Shape, Table, Type};
 pub use write::write;
 
@@ -89,12 +91,28 @@ impl Schema {
         self.table.get(self.id)
     }
 
+    /// The API group; empty for the core group.
+    pub fn group(&self) -> &str {
+        &self.gvk.group
+    }
+
+    /// `v1`
+    pub fn version(&self) -> &str {
+        &self.gvk.version
+    }
+
+    /// `Pod`
+    pub fn kind(&self) -> &str {
+        &self.gvk.kind
+    }
+
     /// Group, version and kind.
     pub fn gvk(&self) -> &Gvk {
         &self.gvk
     }
 
-    /// The field at this path of names. Lists and maps are passed through: `["spec", "containers", "image"]`; a map's key is no name.
+    /// The field at this path of names. Lists and maps are passed through: `["spec", "containers", "image"]`; a map's key is no
+    /// name.
     pub fn field(&self, path: &[&str]) -> Option<&Field> {
         let (last, way) = path.split_last()?;
         let mut kind = self.root();
@@ -109,21 +127,18 @@ impl Schema {
         kind.field(last)
     }
 
-    /// Reads a body: checks types, drops what is unknown, notes faults. Protobuf bodies carry the envelope and have no faults; one that
+    /// Reads a body: checks types, drops what is unknown, notes faults. Protobuf bodies carry the envelope and have no faults;
+    /// one that
     /// names another kind is not read further: the value then is that kind and apiVersion alone.
-    /// Presence is as in the body: nothing is defaulted, `null` stands for absent (in lists of structs and strings for their zero).
+    /// Presence is as in the body: nothing is defaulted, `null` stands for absent (in lists of structs and strings for their
+    /// zero).
     ///
     /// # Errors
     /// [`ReadError`] when the body is not an object of this type at all.
     pub fn read(&self, body: &[u8], encoding: Encoding) -> Result<Reading, ReadError> {
         match encoding {
             Encoding::Json => read::json(self, body),
-            Encoding::Yaml => {
-                let (value, fault) = yaml::json(body)?;
-                let mut reading = self.read_value(&value)?;
-                reading.faults.splice(0..0, fault);
-                Ok(reading)
-            }
+            Encoding::Yaml => self.read_yaml(body),
             Encoding::Protobuf => self.read_protobuf(body),
         }
     }
@@ -136,7 +151,8 @@ impl Schema {
         read::json(self, &write(value))
     }
 
-    /// Brings an object into the one form that Go would print once it was stored: value fields are written, what `omit` says is left out,
+    /// Brings an object into the one form that Go would print once it was stored: value fields are written, what `omit` says is
+    /// left out,
     /// quantities and times are canonical, an empty list that must be written is null.
     pub fn normalise(&self, value: &mut Value) {
         self.table.normalise(&Shape::Ref(self.id), value);
@@ -145,6 +161,21 @@ impl Schema {
     /// Whether the type has a field at this path of names (lists and maps are passed through).
     pub fn has(&self, path: &[&str]) -> bool {
         self.field(path).is_some()
+    }
+
+    /// Most YAML that clients send is JSON: that is read as such, unless YAML would say something else of it.
+    fn read_yaml(&self, body: &[u8]) -> Result<Reading, ReadError> {
+        if body.trim_ascii_start().starts_with(b"{") {
+            match read::json(self, body) {
+                Ok(reading) if reading.faults.iter().all(|fault| !fault.starts_with("duplicate")) => return Ok(reading),
+                Err(why @ ReadError::Type(_)) => return Err(why),
+                _ => {}
+            }
+        }
+        let (value, fault) = yaml::json(body)?;
+        let mut reading = self.read_value(&value)?;
+        reading.faults.splice(0..0, fault);
+        Ok(reading)
     }
 
     /// Whether this is the type of a kind.

@@ -10,7 +10,8 @@ fn prints_as_go() {
         (
             "",
             "Pod",
-            json!({"metadata": {"creationTimestamp": null, "labels": {}, "name": "", "generation": 0}, "spec": {"containers": [{"name": "a", "stdin": false}]}}),
+            json!({"metadata": {"creationTimestamp": null, "labels": {}, "name": "", "generation": 0},
+                "spec": {"containers": [{"name": "a", "stdin": false}]}}),
             json!({"metadata": {}, "spec": {"containers": [{"name": "a", "resources": {}}]}, "status": {}}),
         ),
         ("", "Pod", json!({"spec": {}}), json!({"metadata": {}, "spec": {"containers": null}, "status": {}})),
@@ -109,12 +110,8 @@ fn remove(value: &mut Value, pointer: &str) {
 /// All objects with a kind, from the recordings.
 fn objects(value: &Value, found: &mut Vec<Value>) {
     match value {
-        Value::Object(map)
-            if map.contains_key("kind") && map.get("apiVersion").is_some_and(Value::is_string) && !map.contains_key("note") =>
-        {
-            if map.contains_key("metadata") {
-                found.push(value.clone());
-            }
+        Value::Object(map) if ["apiVersion", "kind", "metadata"].iter().all(|name| map.contains_key(*name)) => {
+            found.push(value.clone());
         }
         Value::Object(map) => map.values().for_each(|value| objects(value, found)),
         Value::Array(list) => list.iter().for_each(|value| objects(value, found)),

@@ -1,4 +1,5 @@
-//! Reads a JSON body against a type, in one pass: checks types, drops what is unknown, notes faults. The texts are kube-apiserver's.
+//! Reads a JSON body against a type, in one pass: checks types, drops what is unknown, notes faults. The texts are
+//! kube-apiserver's.
 
 use std::borrow::Cow;
 
@@ -6,7 +7,8 @@ use serde_json::map::Entry;
 use serde_json::{Map, Value};
 use smallvec::{SmallVec, smallvec};
 
-use super::json::{ITEM, Lexer, OBJECT, Start, Syntax, Turn, number, quote};
+use super::json::{ITEM, Lexer, OBJECT, Start, Syntax, Turn, number};
+use super::quote::quote;
 use super::table::{Field, Form, Shape, Special, Struct, Table, Type};
 use super::{ReadError, Reading, Schema, quantity, time};
 

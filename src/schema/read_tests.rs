@@ -187,4 +187,6 @@ fn reads_yaml_the_same_way() {
     assert_eq!(reading.faults, ["yaml: unmarshal errors:\n  line 3: key \"a\" already set in map", r#"unknown field "nope""#]);
     let wrong = schema.read(b"data: {a: 1}", Encoding::Yaml).unwrap_err();
     assert_eq!(wrong.to_string(), "json: cannot unmarshal number into Go struct field ConfigMap.data of type string");
+    let json = schema.read(br#"{"data":{"a":"1","a":"2"},"nope":1}"#, Encoding::Yaml).unwrap();
+    assert_eq!(json.faults, ["yaml: unmarshal errors:\n  line 1: key \"a\" already set in map", r#"unknown field "nope""#]);
 }

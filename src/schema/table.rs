@@ -1,11 +1,14 @@
 //! The table of types: what is known of every type, as data.
 //!
-//! Built-in types come from `types.txt`; a CustomResourceDefinition compiles into a table of the same form. Says what is, does nothing.
+//! Built-in types come from `types.txt`; a CustomResourceDefinition compiles into a table of the same form. Says what is, does
+//! nothing.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 
 use serde_json::{Map, Value};
+
+use super::wire::Wire;
 
 /// A closed set of types: every reference in it stays in it.
 #[derive(Debug, Default)]
@@ -86,15 +89,6 @@ pub struct Struct {
     pub(super) always: Vec<u16>,
     /// The protobuf message, in the order of numbers.
     pub(super) wire: Vec<Wire>,
-}
-
-/// A member of a protobuf message.
-#[derive(Debug)]
-pub(super) enum Wire {
-    /// A field, by its place in [`Struct::fields`].
-    Field { number: u32, field: u16 },
-    /// A struct whose members JSON inlines.
-    Inlined { number: u32, members: Vec<Self> },
 }
 
 /// One member of an object.
@@ -286,7 +280,8 @@ impl Table {
         }
     }
 
-    /// A table of these types. Their references are already resolved: the id of a type is its place. Fields are sorted, what is derived
+    /// A table of these types. Their references are already resolved: the id of a type is its place. Fields are sorted, what is
+    /// derived
     /// from them is made.
     pub(super) fn new(types: Vec<(Type, Option<Served>)>) -> Self {
         let mut table = Self::default();
@@ -300,7 +295,7 @@ impl Table {
             }
             if let Form::Struct(members) = &mut kind.form {
                 members.fields.sort_by(|a, b| a.name.cmp(&b.name));
-                members.wire = wire(&members.fields);
+                members.wire = super::wire::message(&members.fields);
             }
             table.types.push(kind);
         }
@@ -402,48 +397,6 @@ impl Shape {
         match self {
             Self::List(item) | Self::Map(item) => Some(item),
             _ => None,
-        }
-    }
-}
-
-impl Wire {
-    pub(super) fn number(&self) -> u32 {
-        match self {
-            Self::Field { number, .. } | Self::Inlined { number, .. } => *number,
-        }
-    }
-}
-
-fn wire(fields: &[Field]) -> Vec<Wire> {
-    let mut message = Vec::new();
-    for (place, field) in (0..).zip(fields) {
-        place_on_wire(&mut message, &field.numbers, place);
-    }
-    sort(&mut message);
-    message
-}
-
-fn place_on_wire(message: &mut Vec<Wire>, numbers: &[u32], field: u16) {
-    match *numbers {
-        [] => {}
-        [number] => message.push(Wire::Field { number, field }),
-        [number, ref inner @ ..] => {
-            let at = message.iter().position(|member| member.number() == number).unwrap_or_else(|| {
-                message.push(Wire::Inlined { number, members: Vec::new() });
-                message.len() - 1
-            });
-            if let Wire::Inlined { members, .. } = &mut message[at] {
-                place_on_wire(members, inner, field);
-            }
-        }
-    }
-}
-
-fn sort(message: &mut [Wire]) {
-    message.sort_by_key(Wire::number);
-    for member in message {
-        if let Wire::Inlined { members, .. } = member {
-            sort(members);
         }
     }
 }

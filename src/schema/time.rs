@@ -200,7 +200,7 @@ fn days_in(year: i64, month: i64) -> i64 {
 }
 
 fn quoted(text: &str) -> String {
-    super::json::quote(text)
+    super::quote::quote(text)
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ pub(super) fn json(body: &[u8]) -> Result<(Value, Option<String>), ReadError> {
         .duplicates
         .iter()
         .zip(lines)
-        .map(|(key, line)| format!("  line {line}: key {} already set in map", super::json::quote(key)))
+        .map(|(key, line)| format!("  line {line}: key {} already set in map", super::quote::quote(key)))
         .collect();
     let fault = (!told.is_empty()).then(|| format!("yaml: unmarshal errors:\n{}", told.join("\n")));
     Ok((value, fault))
@@ -31,9 +31,11 @@ fn line(body: &[u8], which: usize) -> usize {
     limits.read(body).err().and_then(|why| why.location()).map_or(0, |place| place.line())
 }
 
-/// How many steps the parser may take: at every token it looks at every flow collection that is open, and it tells nobody meanwhile.
+/// How many steps the parser may take: at every token it looks at every flow collection that is open, and it tells nobody
+/// meanwhile.
 ///
-/// What is open is never more than the brackets seen, less those that a line closes itself where nothing can hide a bracket from the parser.
+/// What is open is never more than the brackets seen, less those that a line closes itself where nothing can hide a bracket from
+/// the parser.
 fn flow_work(body: &[u8]) -> usize {
     let mut open = 0;
     let mut work = 0_usize;

@@ -1,12 +1,14 @@
-//! JSON values to messages, byte for byte as gogo's encoder writes them: members in the order of their numbers, value fields always,
+//! JSON values to messages, byte for byte as gogo's encoder writes them: members in the order of their numbers, value fields
+//! always,
 //! pointers and lists only where there is something.
 
 use serde_json::{Map, Value};
 use smallvec::{SmallVec, smallvec};
 
+use super::super::bytes;
+use super::super::table::{Field, Form, Shape, Special, Struct, Table};
 use super::super::time::{self, Precision};
-use super::super::{bytes, table};
-use table::{Field, Form, Shape, Special, Struct, Table, Wire};
+use super::super::wire::Wire;
 
 pub(super) struct Encoder<'t> {
     table: &'t Table,

@@ -2,6 +2,7 @@
 
 mod decode;
 mod encode;
+mod scan;
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
