@@ -49,8 +49,8 @@ pub struct Api {
     pub catalog: Arc<Catalog>,
     /// Their objects.
     pub store: Arc<Store<Object>>,
-    /// Discovery and OpenAPI, made once.
     documents: Documents,
+    openapi: Arc<openapi::Documents>,
     /// What ends the streams that have tasks of their own.
     shutdown: Shutdown,
 }
@@ -68,7 +68,8 @@ pub struct Call<'a> {
 impl Api {
     /// The API of `catalog` over `store`, which must have been opened with the same catalogue.
     pub fn new(catalog: Arc<Catalog>, store: Arc<Store<Object>>, shutdown: Shutdown) -> Self {
-        Self { documents: Documents::of(&catalog), catalog, store, shutdown }
+        let openapi = Arc::new(openapi::Documents::of(&catalog));
+        Self { documents: Documents::of(&catalog), openapi, catalog, store, shutdown }
     }
 
     /// Answers what `permit` names.
@@ -78,7 +79,7 @@ impl Api {
     pub async fn serve(&self, permit: &Permit, request: Request) -> Result<Response, Status> {
         let attributes = permit.attributes();
         let asked = match &attributes.target {
-            Target::Path(path) => return root::serve(self, path, &request),
+            Target::Path(path) => return root::serve(self, path, &request).await,
             Target::Resource(asked) => asked,
         };
         let path = request.uri().path();

@@ -272,7 +272,9 @@ pub async fn guards(ground: &dyn Ground) {
     assert_eq!(session.commit(guarded("b", Expect::Absent, Revision(1))).await, Outcome::Unguarded);
     let moved = session.update("guard", guard, b"2").await;
     assert_eq!(session.commit(guarded("b", Expect::Absent, guard)).await, Outcome::Unguarded);
-    assert!(matches!(session.commit(guarded("a", Expect::Absent, guard)).await, Outcome::Conflict(Some(entry)) if entry.revision == created));
+    assert!(
+        matches!(session.commit(guarded("a", Expect::Absent, guard)).await, Outcome::Conflict(Some(entry)) if entry.revision == created)
+    );
     session.delete("guard", moved).await;
     assert_eq!(session.commit(guarded("b", Expect::Absent, moved)).await, Outcome::Unguarded);
     assert_eq!(session.state().await.keys().collect::<Vec<_>>(), ["a"]);

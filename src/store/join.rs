@@ -108,7 +108,11 @@ impl<T: Item> Store<T> {
         self.reach(revision, self.patience).await.map_err(late)
     }
 
-    async fn observed<R>(&self, operation: Operation, work: impl Future<Output = Result<R, StoreError>>) -> Result<R, StoreError> {
+    async fn observed<R>(
+        &self,
+        operation: Operation,
+        work: impl Future<Output = Result<R, StoreError>>,
+    ) -> Result<R, StoreError> {
         let Some(observer) = self.observer.get() else { return work.await };
         let begun = Instant::now();
         let result = work.await;

@@ -91,24 +91,14 @@ struct Decoded<T> {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            ring_bytes: 64 << 20,
-            roots_bytes: 32 << 20,
-            keep: Duration::from_secs(300),
-            patience: Duration::from_secs(5),
-        }
+        Self { ring_bytes: 64 << 20, roots_bytes: 32 << 20, keep: Duration::from_secs(300), patience: Duration::from_secs(5) }
     }
 }
 
 impl<T: Item> View<T> {
     pub(super) fn new(reader: Arc<dyn Reader<T>>, limits: Limits) -> Self {
-        let state = State {
-            revision: Revision(0),
-            shelves: HashMap::default(),
-            base: Revision(0),
-            holes: Vec::new(),
-            swept: None,
-        };
+        let state =
+            State { revision: Revision(0), shelves: HashMap::default(), base: Revision(0), holes: Vec::new(), swept: None };
         Self { reader, limits, state: RwLock::new(state), tide: Tide::default() }
     }
 

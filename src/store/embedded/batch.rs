@@ -40,7 +40,12 @@ impl Batch {
     }
 
     /// Decides one change. Its answer is kept until the group is durable: a conflict may show a pending value.
-    pub(super) fn decide(&mut self, change: Change, latitude: Latitude, (index, disk): (&Index, &Disk)) -> Result<Outcome, StoreError> {
+    pub(super) fn decide(
+        &mut self,
+        change: Change,
+        latitude: Latitude,
+        (index, disk): (&Index, &Disk),
+    ) -> Result<Outcome, StoreError> {
         let current = self.current(&change.key, index);
         let expected = match (change.expect, &current) {
             (Expect::Absent, None) => change.value.is_some(),

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use hashbrown::HashMap;
 
+use super::OpenError;
 use super::disk::Disk;
 use super::medium::{Medium, sync_parent};
 use super::record::{Meta, Record};
-use super::OpenError;
 use crate::store::Revision;
 use crate::store::digest::Digest;
 

@@ -103,14 +103,7 @@ struct Shared {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            cache_bytes: 4 << 20,
-            reserve_bytes: 8 << 20,
-            value_bytes: 4 << 20,
-            history: 20_000,
-            replay: 4096,
-            observer: None,
-        }
+        Self { cache_bytes: 4 << 20, reserve_bytes: 8 << 20, value_bytes: 4 << 20, history: 20_000, replay: 4096, observer: None }
     }
 }
 
