@@ -9,13 +9,16 @@
 //! - [`request`] reads what is asked; [`identity`] who asks; [`policy`] whether they may; [`limits`] whether there is room.
 //! - [`backend`] answers: from [`api`], the built-in Kubernetes API, or through [`upstream`].
 //! - [`schema`] knows the types as data; [`store`] keeps the log, one revision and one view.
+//! - [`pki`] is a small certificate authority for `up`, the `pki` command and tests.
 //! - [`status`], [`body`] and [`audit`] stand beside the pipeline; [`metrics`], [`live`] and [`shutdown`] are leaves.
 
 pub mod api;
 pub mod backend;
 pub mod body;
+pub mod cli;
 pub mod identity;
 pub mod live;
+pub mod pki;
 pub mod policy;
 pub mod request;
 pub mod schema;

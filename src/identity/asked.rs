@@ -80,8 +80,8 @@ impl Asked {
 }
 
 /// The caller acting as what it asked for. To be called when every part has been authorized; a caller that asked nothing stays as it is.
-pub fn assert(caller: Caller) -> Caller {
-    let Some(asked) = caller.asked else { return caller };
+pub fn assert(mut caller: Caller) -> Caller {
+    let Some(asked) = caller.asked.take() else { return caller };
     let mut groups = asked.groups.clone();
     if groups.is_empty()
         && let Some((namespace, _)) = service_account(&asked.user)
@@ -100,7 +100,8 @@ pub fn assert(caller: Caller) -> Caller {
         extra: asked.extra.clone(),
         proof: caller.real.proof.clone(),
     };
-    Caller { real: caller.real, asserted: Some(Arc::new(identity)), asked: None }
+    caller.asserted = Some(Arc::new(identity));
+    caller
 }
 
 fn first(headers: &HeaderMap, name: &str) -> Result<String, String> {

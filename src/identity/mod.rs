@@ -3,11 +3,27 @@
 //! Only this room builds a [`Caller`]. Credentials are taken off the request here. Knows nothing of policy.
 
 mod asked;
+mod certificate;
+mod claims;
+mod facts;
+mod headers;
+mod keys;
+mod peer;
+mod resolver;
+mod text;
+mod token;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use asked::{Asked, assert};
+pub(crate) use certificate::{certificates, issuer_parts};
+pub use certificate::{Authorities, AuthorityError, CertificateError, Summary, summarise};
+pub use facts::{Facts, Holder, Life};
+pub use keys::{Algorithm, KeyError, PrivateKey, PublicKey};
+pub use peer::Peer;
+pub use resolver::{Anonymous, Refusal, Resolver, Reviewed, Trust, Unauthenticated};
+pub use token::{Grant, Named, TokenError, TokenSigner};
 
 /// One identity, as Kubernetes sees a user.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,9 +91,14 @@ pub struct Caller {
     pub(in crate::identity) real: Arc<Identity>,
     pub(in crate::identity) asserted: Option<Arc<Identity>>,
     pub(in crate::identity) asked: Option<Arc<Asked>>,
+    pub(in crate::identity) token: Option<Arc<resolver::Believed>>,
 }
 
 impl Caller {
+    fn of(real: Arc<Identity>) -> Self {
+        Self { real, asserted: None, asked: None, token: None }
+    }
+
     /// The identity whose credential was shown.
     pub fn real(&self) -> &Arc<Identity> {
         &self.real
@@ -102,7 +123,7 @@ impl Caller {
             proof: Proof::Certificate([0; 32]),
             ..Identity::described(user.to_owned(), String::new(), groups, BTreeMap::new())
         };
-        Self { real: Arc::new(identity), asserted: None, asked: None }
+        Self::of(Arc::new(identity))
     }
 
     /// The same, wanting to act as somebody else.

@@ -5,9 +5,8 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use super::selector;
 use crate::identity::{self, Identity};
-use crate::request::{Attributes, Target};
+use crate::request::{Attributes, FieldSelector, Target};
 
 /// Who is asked about: a live identity, or the user that an access review names.
 #[derive(Clone, Copy, Debug)]
@@ -127,9 +126,13 @@ impl<'a> Parts<'a> {
         self.fixed("metadata.name")
     }
 
-    /// The one value that the request's field selector leaves to `field`.
+    /// The one value that the request's field selector leaves to `field`, by the reading with which it is served.
     pub(super) fn fixed(&self, field: &str) -> Option<Cow<'a, str>> {
-        if self.field_selector.is_empty() { None } else { selector::required(self.field_selector, field) }
+        if self.field_selector.is_empty() {
+            return None;
+        }
+        let selector = FieldSelector::parse(self.field_selector).ok()?;
+        selector.requires_exact(field).map(|value| Cow::Owned(value.to_owned()))
     }
 }
 

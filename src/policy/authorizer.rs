@@ -89,7 +89,8 @@ impl Authorizer {
         Ok(Permit { who: Who::Caller(caller, component), attributes: Arc::new(attributes), creation })
     }
 
-    /// Whether somebody who is not here may: the ceiling of the user, then what grants. For SubjectAccessReview and for admission.
+    /// Whether somebody who is not here may: the ceiling of the user, then what grants. For SubjectAccessReview and for
+    /// admission.
     pub fn decide(&self, user: &User<'_>, ask: &Ask<'_>) -> Decision {
         if self.mode != Mode::Open && self.ceilings.load().judge(user, None, ask, Reach::AsAsked).is_err() {
             return Decision::NoOpinion { reason: String::new() };
@@ -101,7 +102,8 @@ impl Authorizer {
         }
     }
 
-    /// Whether the one who has this permit may also do something else: like [`Self::decide`], under the ceiling of the real identity too.
+    /// Whether the one who has this permit may also do something else: like [`Self::decide`], under the ceiling of the real
+    /// identity too.
     pub fn decide_for(&self, permit: &Permit, ask: &Ask<'_>) -> Decision {
         let Some(caller) = permit.caller() else { return Decision::Allow { reason: String::new() } };
         if self.capped(caller, ask, Reach::AsAsked).is_err() {

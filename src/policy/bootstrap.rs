@@ -34,7 +34,8 @@ pub fn load() -> Bootstrap {
     read
 }
 
-/// The objects as they are created at the first start: `rbac.authorization.k8s.io/v1`, with the label and the annotation that mark them.
+/// The objects as they are created at the first start: `rbac.authorization.k8s.io/v1`, with the label and the annotation that
+/// mark them.
 pub fn objects() -> Vec<Value> {
     let Bootstrap { cluster_roles, roles, cluster_role_bindings, role_bindings } = load();
     let cluster_roles = cluster_roles.iter().map(|role| {

@@ -47,7 +47,7 @@ fn the_table_is_read_whole() {
     assert_eq!(counts, (lines("clusterrole "), lines("role "), lines("clusterrolebinding "), lines("rolebinding ")));
     let rules = cluster_roles.iter().map(|role| role.rules.len()).chain(roles.iter().map(|role| role.rules.len())).sum::<usize>();
     assert_eq!(rules, lines("  ") - lines("  aggregate "));
-    assert!(cluster_roles.iter().all(|role| role.aggregation_rule.is_some() != !role.rules.is_empty()));
+    assert!(cluster_roles.iter().all(|role| role.aggregation_rule.is_some() == role.rules.is_empty()));
     assert!(!TABLE.contains("openshift"));
 }
 

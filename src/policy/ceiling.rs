@@ -1,6 +1,7 @@
 //! Ceilings: which component somebody is, and what that component may do at most.
 //!
-//! A ceiling never grants and caps everybody, `system:masters` too. Knows neither roles nor bindings that exist; see [`super::facts`].
+//! A ceiling never grants and caps everybody, `system:masters` too. Knows neither roles nor bindings that exist; see
+//! [`super::facts`].
 
 use std::sync::Arc;
 

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use super::ask::{Ask, Thing, User};
 use crate::request::quote;
 
-/// Why a request is refused. The client reads kube-apiserver's Forbidden; the component and the rule are for the log and the metrics.
+/// Why a request is refused. The client reads kube-apiserver's Forbidden; the component and the rule are for the log and the
+/// metrics.
 #[derive(Debug)]
 pub struct Denied(Box<Refusal>);
 

@@ -1,6 +1,7 @@
 //! What the objects say about rights, compiled: one immutable value, changed by making the next one.
 //!
-//! Every map shares its structure with its predecessor, so that following one change costs the path to it, not the size of the cluster.
+//! Every map shares its structure with its predecessor, so that following one change costs the path to it, not the size of the
+//! cluster.
 
 use std::fmt;
 use std::ops::ControlFlow;
@@ -163,8 +164,8 @@ impl Facts {
         found.break_value().ok_or(errors)
     }
 
-    /// Shows each binding that applies to `user`, those of the cluster first, with its role where that exists. A binding that names the
-    /// user and one of the groups is shown twice.
+    /// Shows each binding that applies to `user`, those of the cluster first, with its role where that exists. A binding that
+    /// names the user and one of the groups is shown twice.
     fn visit<'f, B>(
         &'f self,
         user: &User<'_>,

@@ -1,6 +1,6 @@
 //! The policy part of the configuration file, as written. Unknown keys are refused.
 //!
-//! Mirrors the YAML and checks nothing; [`Policy::resolve`](super::resolve) does.
+//! Mirrors the YAML and checks nothing; [`Policy::resolve`] does.
 
 use std::collections::BTreeMap;
 

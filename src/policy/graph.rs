@@ -1,6 +1,6 @@
 //! Which objects lead to which node (contract 6.5): pods by their references, volumes by their claims.
 //!
-//! Knows what an object says, not what a node may do with it: that is [`super::node`]'s.
+//! Knows what an object says, not what a node may do with it: that is `node`'s.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ pub struct Graph {
     /// Every pod that has a node.
     pods: Map<Name, Arc<Anchor>>,
     /// What the pods refer to: on which nodes, by how many pods.
-    referents: Map<Referent, Arc<[(Arc<str>, u32)]>>,
+    referents: Map<Referent, Counts>,
     volumes: Map<Arc<str>, Arc<Volume>>,
     /// Volumes that read a secret.
     readers: Map<Name, Arc<[Arc<str>]>>,
@@ -53,6 +53,8 @@ pub struct PersistentVolume {
 /// Namespace and name.
 type Name = (Arc<str>, Arc<str>);
 type Referent = (Kind, Arc<str>, Arc<str>);
+/// Nodes, and how many pods of each.
+type Counts = Arc<[(Arc<str>, u32)]>;
 
 #[derive(Debug)]
 struct Anchor {

@@ -1,7 +1,8 @@
 //! Acting as somebody else: every part that is asked must be granted to the real identity, below its ceiling (contract 5.9).
 //!
-//! Since 1.36 there are two ways. The constrained modes ask twice, whether this may be done as somebody (`impersonate-on:<mode>:<verb>`)
-//! and whether as this one (`impersonate:<mode>`); the old `impersonate` still suffices. The first refusal is the one that is shown.
+//! Since 1.36 there are two ways. The constrained modes ask twice, whether this may be done as somebody
+//! (`impersonate-on:<mode>:<verb>`) and whether as this one (`impersonate:<mode>`); the old `impersonate` still suffices. The
+//! first refusal is the one that is shown.
 
 use super::Reach;
 use super::ask::{Ask, MASTERS, NODE_PREFIX, User, is_subdomain};

@@ -3,7 +3,8 @@
 //! Pure decisions over immutable values; never awaits. Only this room builds a [`Permit`]. Knows neither bodies nor the store:
 //! [`Facts`] are handed in, and what the content type adds to a request comes as its [`Reach`].
 //!
-//! In reading order: [`authorizer`](Authorizer) asks, `ceiling` and `profile` cap, `node` and `facts` grant, `denied` says why not.
+//! In reading order: [`authorizer`](Authorizer) asks, `ceiling` and `profile` cap, `node` and `facts` grant, `denied` says why
+//! not.
 
 mod ask;
 mod authorizer;
@@ -22,7 +23,6 @@ pub mod rbac;
 mod recorded;
 mod resolve;
 mod rule;
-mod selector;
 
 use std::sync::Arc;
 

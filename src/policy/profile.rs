@@ -77,7 +77,8 @@ impl Profile {
         profile
     }
 
-    /// Whether all that the request can do stays below the ceiling; the label of the rule that allows it, `unlimited` where it is the base.
+    /// Whether all that the request can do stays below the ceiling; the label of the rule that allows it, `unlimited` where it is
+    /// the base.
     ///
     /// # Errors
     /// The deny rule that one of the deeds meets, or the verb that no rule allows.
@@ -216,8 +217,9 @@ fn role_lines(role: &str, label: &str, bootstrap: &Bootstrap) -> Vec<Line> {
 
 /// Everything that the request can do, for denies: itself first.
 ///
-/// A write that may create does; deleting many deletes each; an eviction deletes a pod; `bindings` is pods/binding; who lists or watches gets;
-/// a stream into a container is the same whether it is opened by GET or by POST; constrained impersonation is impersonation.
+/// A write that may create does; deleting many deletes each; an eviction deletes a pod; `bindings` is pods/binding; who lists or
+/// watches gets; a stream into a container is the same whether it is opened by GET or by POST; constrained impersonation is
+/// impersonation.
 fn implied<'a>(ask: &Ask<'a>, reach: Reach) -> Deeds<'a> {
     let mut deeds = Deeds::from_slice(&[*ask]);
     deeds.extend(needed(ask, reach));

@@ -138,7 +138,8 @@ pub struct LabelSelector {
     pub match_labels: std::collections::BTreeMap<String, String>,
 }
 
-/// Those parts of `wanted` that `held` does not cover, each broken down to one verb on one resource. Empty: no escalation (contract 6.3).
+/// Those parts of `wanted` that `held` does not cover, each broken down to one verb on one resource. Empty: no escalation
+/// (contract 6.3).
 pub fn uncovered(held: &[Rule], wanted: &[Rule]) -> Vec<Rule> {
     let parts = wanted.iter().flat_map(Rule::parts);
     parts.filter(|part| !held.iter().any(|rule| rule.covers(part))).collect()
@@ -248,7 +249,11 @@ mod tests {
             (path("get", "/logs/*"), path("get", "*"), 1),
             (path("get", "/logs/*"), path("get", "/logs/*"), 0),
         ] {
-            assert_eq!(uncovered(&[held.clone()], &[wanted.clone()]).len(), missing, "{held:?} {wanted:?}");
+            assert_eq!(
+                uncovered(std::slice::from_ref(&held), std::slice::from_ref(&wanted)).len(),
+                missing,
+                "{held:?} {wanted:?}"
+            );
         }
     }
 

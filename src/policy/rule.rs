@@ -1,7 +1,7 @@
 //! One compiled rule and the table that finds it: what RBAC roles and ceilings have in common.
 //!
-//! A rule is matched in one of two ways. *Surely*: every object that the request can reach is covered; so an allow matches. *Possibly*:
-//! some object that the request can reach may be covered; so a deny matches.
+//! A rule is matched in one of two ways. *Surely*: every object that the request can reach is covered; so an allow matches.
+//! *Possibly*: some object that the request can reach may be covered; so a deny matches.
 
 use std::hash::{Hash, Hasher};
 
@@ -141,7 +141,8 @@ impl Table {
         }
     }
 
-    /// All rules of a resource. `*/sub` needs an asked subresource; a combined `res/sub` in the resource is only matched as a whole.
+    /// All rules of a resource. `*/sub` needs an asked subresource; a combined `res/sub` in the resource is only matched as a
+    /// whole.
     fn candidates(&self, parts: &Parts<'_>) -> impl Iterator<Item = &u32> {
         let (resource, subresource) = match parts.resource.split_once('/') {
             Some((resource, rest)) if parts.subresource.is_empty() => (resource, rest),

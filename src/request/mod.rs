@@ -18,7 +18,8 @@ pub use options::{
     CreateOptions, DeleteOptions, FieldValidation, GetOptions, ListOptions, PatchManner, PatchOptions, Precondition,
     UpdateOptions,
 };
-pub(crate) use path::{segment_fault, unescape_segment};
+pub use path::segment_fault;
+pub(crate) use path::unescape_segment;
 pub use query::{BadQuery, Query};
 pub use quote::quote;
 pub use selector::{FieldSelector, FieldTerm, LabelSelector, Operator, Requirement, SelectorError};

@@ -23,7 +23,7 @@ impl Attributes {
 }
 
 /// A name may be a path segment when it is neither `.` nor `..` and has neither `/` nor `%`. The text is kube-apiserver's complaint.
-pub(crate) fn segment_fault(name: &str) -> Option<&'static str> {
+pub fn segment_fault(name: &str) -> Option<&'static str> {
     match name {
         "." => Some("may not be '.'"),
         ".." => Some("may not be '..'"),
