@@ -118,7 +118,8 @@ impl Authority {
         let der = certificates(certificate).and_then(|ders| ders.into_iter().next()).ok_or(PkiError::Certificate)?;
         let parts = issuer_parts(&der).map_err(|_| PkiError::Certificate)?;
         let private = PrivateKeyDer::from_pem_slice(key).map_err(|_| PkiError::Key)?;
-        let key = EcdsaKeyPair::from_private_key_der(&ECDSA_P256_SHA256_ASN1_SIGNING, private.secret_der()).map_err(|_| PkiError::Key)?;
+        let key = EcdsaKeyPair::from_private_key_der(&ECDSA_P256_SHA256_ASN1_SIGNING, private.secret_der())
+            .map_err(|_| PkiError::Key)?;
         if spki(&key)? != parts.spki {
             return Err(PkiError::Mismatch);
         }

@@ -242,11 +242,8 @@ fn days(days: u32) -> Duration {
 }
 
 /// The files and names of the authorities.
-const AUTHORITIES: [(&str, &str); 3] = [
-    ("clients-ca", "portcullis clients"),
-    ("serving-ca", "portcullis serving"),
-    ("front-proxy-ca", "portcullis front proxy"),
-];
+const AUTHORITIES: [(&str, &str); 3] =
+    [("clients-ca", "portcullis clients"), ("serving-ca", "portcullis serving"), ("front-proxy-ca", "portcullis front proxy")];
 
 #[cfg(test)]
 mod tests;

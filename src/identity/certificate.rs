@@ -268,11 +268,7 @@ pub(crate) fn issuer_parts(der: &[u8]) -> Result<IssuerParts, CertificateError> 
         ParsedExtension::SubjectKeyIdentifier(id) => Some(id.0.to_vec()),
         _ => None,
     });
-    Ok(IssuerParts {
-        subject: certificate.subject().as_raw().to_vec(),
-        spki: certificate.public_key().raw.to_vec(),
-        key_id,
-    })
+    Ok(IssuerParts { subject: certificate.subject().as_raw().to_vec(), spki: certificate.public_key().raw.to_vec(), key_id })
 }
 
 /// Reads a certificate for people, without verifying anything.

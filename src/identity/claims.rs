@@ -44,10 +44,7 @@ impl Claims {
         let Strict(Value::Object(claims)) = serde_json::from_slice(payload).map_err(|_| TokenError::Malformed("payload"))? else {
             return Err(TokenError::Malformed("payload"));
         };
-        let private = match claims.get("kubernetes.io") {
-            Some(Value::Object(private)) => private,
-            _ => return Err(TokenError::Claim("kubernetes.io")),
-        };
+        let Some(Value::Object(private)) = claims.get("kubernetes.io") else { return Err(TokenError::Claim("kubernetes.io")) };
         let namespace = text(private, "namespace").ok_or(TokenError::Claim("namespace"))?;
         let bound = |claim: &'static str, namespace: &str| Bound::read(private, claim, namespace);
         let claims = Self {
@@ -107,7 +104,8 @@ impl Claims {
     /// The user that the token shows.
     pub(super) fn identity(&self) -> Identity {
         let mut extra = BTreeMap::new();
-        let mut tell = |key: &str, value: &str| extra.insert(format!("authentication.kubernetes.io/{key}"), vec![value.to_owned()]);
+        let mut tell =
+            |key: &str, value: &str| extra.insert(format!("authentication.kubernetes.io/{key}"), vec![value.to_owned()]);
         if let Some(pod) = &self.pod {
             tell("pod-name", &pod.name);
             tell("pod-uid", &pod.uid);

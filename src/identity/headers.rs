@@ -48,7 +48,9 @@ fn authorization(headers: &HeaderMap) -> Bearer {
     let mut parts = value.trim().splitn(3, ' ');
     match (parts.next(), parts.next()) {
         (Some(""), None) => Bearer::None,
-        (Some(scheme), Some(token)) if scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() => Bearer::Token(token.to_owned()),
+        (Some(scheme), Some(token)) if scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() => {
+            Bearer::Token(token.to_owned())
+        }
         _ => Bearer::Bad("an Authorization header that is no bearer token"),
     }
 }
@@ -60,15 +62,18 @@ fn take_subprotocol(headers: &mut HeaderMap) -> Bearer {
     if !headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter().any(carries) {
         return Bearer::None;
     }
-    let lines: Vec<String> =
-        headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter().map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect();
+    let lines: Vec<String> = headers
+        .get_all(SEC_WEBSOCKET_PROTOCOL)
+        .iter()
+        .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+        .collect();
     let (tokens, others): (Vec<&str>, Vec<&str>) = lines.iter().flat_map(|line| line.split(',')).partition(|name| offered(name));
     let others: Vec<&str> = others.into_iter().map(str::trim).filter(|name| !name.is_empty()).collect();
     headers.remove(SEC_WEBSOCKET_PROTOCOL);
-    if let Ok(rest) = HeaderValue::from_str(&others.join(",")) {
-        if !others.is_empty() {
-            headers.insert(SEC_WEBSOCKET_PROTOCOL, rest);
-        }
+    if let Ok(rest) = HeaderValue::from_str(&others.join(","))
+        && !others.is_empty()
+    {
+        headers.insert(SEC_WEBSOCKET_PROTOCOL, rest);
     }
     match tokens[..] {
         [] => Bearer::None,

@@ -17,8 +17,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use asked::{Asked, assert};
-pub(crate) use certificate::{certificates, issuer_parts};
 pub use certificate::{Authorities, AuthorityError, CertificateError, Summary, summarise};
+pub(crate) use certificate::{certificates, issuer_parts};
 pub use facts::{Facts, Holder, Life};
 pub use keys::{Algorithm, KeyError, PrivateKey, PublicKey};
 pub use peer::Peer;
@@ -110,7 +110,7 @@ impl Caller {
     }
 
     /// The identity that the caller wants to act as and that has not been granted yet. While this is `Some`, nothing may be permitted:
-    /// authorize each part, then [`assert`].
+    /// authorize each part, then [`assert()`].
     pub fn asked(&self) -> Option<&Arc<Asked>> {
         self.asked.as_ref()
     }

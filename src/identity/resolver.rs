@@ -107,7 +107,8 @@ pub(in crate::identity) struct Believed {
 impl Resolver {
     /// A resolver that believes `trust` and looks lives up in `facts`.
     pub fn new(trust: Trust, facts: Arc<Live<Facts>>) -> Self {
-        let nobody = Identity::described(ANONYMOUS.to_owned(), String::new(), vec![UNAUTHENTICATED.to_owned()], Default::default());
+        let nobody =
+            Identity::described(ANONYMOUS.to_owned(), String::new(), vec![UNAUTHENTICATED.to_owned()], Default::default());
         Self {
             trust: Live::new(Installed::new(trust, 0)),
             generation: AtomicU64::new(0),
@@ -170,7 +171,9 @@ impl Resolver {
         match (&caller.real.proof, &caller.token) {
             (Proof::Anonymous | Proof::Internal, _) => true,
             (Proof::Certificate(_), _) => self.of_certificate(&trust, peer, now).is_ok(),
-            (Proof::Token(_), Some(token)) => token.generation == trust.generation && self.check(token, &trust.audiences, now).is_ok(),
+            (Proof::Token(_), Some(token)) => {
+                token.generation == trust.generation && self.check(token, &trust.audiences, now).is_ok()
+            }
             (Proof::Token(_), None) => false,
         }
     }

@@ -56,6 +56,15 @@ pub(super) struct Verifier {
     issuers: Vec<String>,
 }
 
+/// A token taken apart.
+struct Parts<'a> {
+    /// Header and payload as they stand: what is signed.
+    signed: &'a str,
+    header: Vec<u8>,
+    payload: Vec<u8>,
+    signature: &'a str,
+}
+
 struct VerifyingKey {
     id: String,
     algorithm: jsonwebtoken::Algorithm,
@@ -108,19 +117,24 @@ impl Verifier {
 
     /// Checks form, issuer and signature. Times, audiences and lives are for the caller to check, at every use.
     pub(super) fn verify(&self, token: &str) -> Result<Claims, TokenError> {
-        let (signed, header, payload, signature) = split(token)?;
-        let claims = Claims::parse(&payload)?;
+        let parts = split(token)?;
+        let claims = Claims::parse(&parts.payload)?;
         if !self.issuers.contains(&claims.issuer) {
             return Err(TokenError::Issuer);
         }
-        let (algorithm, id) = read_header(&header)?;
-        // A key that is named is the only one tried; an unknown name tries none.
+        self.check_signature(&parts)?;
+        Ok(claims)
+    }
+
+    /// A key that the header names is the only one tried; a name that is unknown tries none.
+    fn check_signature(&self, parts: &Parts<'_>) -> Result<(), TokenError> {
+        let (algorithm, id) = read_header(&parts.header)?;
         let mut named = self.keys.iter().filter(|key| id.as_ref().is_none_or(|id| *id == key.id)).peekable();
         if named.peek().is_none() {
             return Err(TokenError::UnknownKey);
         }
-        let verified = named.any(|key| key.algorithm == algorithm && key.verifies(signed, signature));
-        if verified { Ok(claims) } else { Err(TokenError::Signature) }
+        let verified = named.any(|key| key.algorithm == algorithm && key.verifies(parts.signed, parts.signature));
+        if verified { Ok(()) } else { Err(TokenError::Signature) }
     }
 }
 
@@ -234,8 +248,7 @@ struct Private<'a> {
     warnafter: Option<u64>,
 }
 
-/// The signed part, the decoded header and payload, and the signature as it stands.
-fn split(token: &str) -> Result<(&str, Vec<u8>, Vec<u8>, &str), TokenError> {
+fn split(token: &str) -> Result<Parts<'_>, TokenError> {
     if token.len() > LIMIT {
         return Err(TokenError::TooLong);
     }
@@ -246,7 +259,7 @@ fn split(token: &str) -> Result<(&str, Vec<u8>, Vec<u8>, &str), TokenError> {
         return Err(malformed());
     }
     let decode = |part: &str, name| URL_SAFE_NO_PAD.decode(part).map_err(|_| TokenError::Malformed(name));
-    Ok((signed, decode(header, "header")?, decode(payload, "payload")?, signature))
+    Ok(Parts { signed, header: decode(header, "header")?, payload: decode(payload, "payload")?, signature })
 }
 
 /// The algorithm and the key's id. Keys that the header itself brings or points to are not looked at.
@@ -274,4 +287,4 @@ const LIMIT: usize = 16 * 1024;
 
 #[cfg(test)]
 #[path = "token_tests.rs"]
-mod tests;
+pub(in crate::identity) mod tests;

@@ -8,9 +8,7 @@ use aws_lc_rs::signature::EcdsaKeyPair;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::der::{
-    BOOLEAN, GENERALIZED_TIME, OCTET_STRING, OID, SEQUENCE, SET, UTC_TIME, UTF8, bits, element, group, integer,
-};
+use super::der::{BOOLEAN, GENERALIZED_TIME, OCTET_STRING, OID, SEQUENCE, SET, UTC_TIME, UTF8, bits, element, group, integer};
 use super::{PkiError, Usage};
 
 /// A certificate before it is signed.
@@ -53,10 +51,8 @@ impl Form<'_> {
         let version = element(0xa0, &integer(&[2]));
         let extensions = element(0xa3, &element(SEQUENCE, &extensions));
         let serial = integer(&serial);
-        let body = group(
-            SEQUENCE,
-            &[&version, &serial, &algorithm, self.issuer, &validity, self.subject, self.spki, &extensions],
-        );
+        let body =
+            group(SEQUENCE, &[&version, &serial, &algorithm, self.issuer, &validity, self.subject, self.spki, &extensions]);
         let signature = key.sign(&random, &body).map_err(|_| PkiError::Crypto("sign a certificate"))?;
         Ok(group(SEQUENCE, &[&body, &algorithm, &bits(0, signature.as_ref())]))
     }
@@ -135,7 +131,8 @@ pub(super) fn key_id(spki: &[u8]) -> Vec<u8> {
 
 fn is_dns_name(name: &str) -> bool {
     let labels = name.strip_prefix("*.").unwrap_or(name);
-    let label = |label: &str| !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+    let label =
+        |label: &str| !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
     name.len() <= 253 && labels.split('.').all(label)
 }
 
