@@ -8,7 +8,8 @@ use super::Revision;
 
 /// What the view keeps of a value.
 pub trait Item: Send + Sync + Sized + 'static {
-    /// Forms derived from an event (framed lines and the like), made on demand and shared by all watchers. They are dropped with the event.
+    /// Forms derived from an event (framed lines and the like), made on demand and shared by all watchers. They are dropped with
+    /// the event.
     type Forms: Default + Send + Sync;
 
     /// Bytes held in memory, roughly.

@@ -14,7 +14,7 @@
 //!   Root    <-- maps, kept roots <---'
 //! ```
 //!
-//! - `item`, `view`, `shelf`, `ring`, `root`, `bucket`, `watcher`: the view, which is a [`Sink`].
+//! - `item`, `view`, `feed`, `shelf`, `ring`, `root`, `bucket`, `watcher`: the view, which is a [`Sink`].
 //! - `join`, `probe`, `tide`: [`Store`], the shared probe of consistent reads, waiting for a revision.
 //! - [`embedded`]: the log in one file. [`conformance`]: what every log promises, as tests.
 //!
@@ -34,6 +34,7 @@ pub mod embedded;
 
 mod bucket;
 mod digest;
+mod feed;
 mod item;
 mod join;
 mod probe;
@@ -137,7 +138,7 @@ pub trait Log: Send + Sync + 'static {
     /// A revision that is not older than any commit acknowledged, by anyone, before the call.
     fn probe(&self) -> BoxFuture<'_, Result<Revision, StoreError>>;
 
-    /// Gives up the past before this revision.
+    /// Gives up the past before this revision. To give it up twice is no error.
     fn compact(&self, before: Revision) -> BoxFuture<'_, Result<(), StoreError>>;
 }
 
@@ -203,3 +204,8 @@ pub enum Ending {
 
 /// Is told of every operation and how long it took. Called on the path of the work: must be quick.
 pub type Observer = std::sync::Arc<dyn Fn(Operation, Duration, Ending) + Send + Sync>;
+
+#[cfg(test)]
+mod join_tests;
+#[cfg(test)]
+mod view_tests;

@@ -9,7 +9,7 @@ use hashbrown::HashMap;
 
 use super::OpenError;
 use super::disk::Disk;
-use super::medium::{Medium, sync_parent};
+use super::medium::{Medium, beside, settle};
 use super::record::{Meta, Record};
 use crate::store::Revision;
 use crate::store::digest::Digest;
@@ -82,18 +82,14 @@ pub(super) fn copy(disk: &Disk, to: &Path, bump: Bump) -> Result<Summary, CopyEr
     if to.try_exists()? {
         return Err(CopyError::Exists(to.to_owned()));
     }
-    let mut name = to.as_os_str().to_owned();
-    name.push(".partial");
-    let partial = PathBuf::from(name);
+    let partial = beside(to, ".partial");
     // What an earlier attempt has left.
     let _ = std::fs::remove_file(&partial);
     let copied = fill(disk, &partial, bump).and_then(|summary| {
-        // Linking, unlike renaming, never takes the place of what has come there meanwhile.
-        std::fs::hard_link(&partial, to).map_err(|error| match error.kind() {
+        settle(&partial, to).map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => CopyError::Exists(to.to_owned()),
             _ => CopyError::Io(error),
         })?;
-        sync_parent(to)?;
         Ok(summary)
     });
     let _ = std::fs::remove_file(&partial);

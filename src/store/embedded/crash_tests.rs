@@ -123,7 +123,7 @@ impl Story {
                     dice ^= dice << 17;
                     let kept = match crash {
                         Crash::Torn if number + 1 == count => dice as usize % data.len(),
-                        Crash::Scattered if number >= synced && dice % 3 == 0 => 0,
+                        Crash::Scattered if number >= synced && dice.is_multiple_of(3) => 0,
                         Crash::Scattered if number >= synced && dice % 3 == 1 => data.len().min(512 * (dice as usize % 9)),
                         _ => data.len(),
                     };
@@ -160,7 +160,7 @@ impl Story {
         assert!(revision >= promised, "after {count} steps, {crash:?}: revision {revision}, but {promised} was acknowledged");
         assert_eq!(Some(&recorder.state()), self.states.get(&revision), "after {count} steps, {crash:?}: state of {revision}");
         assert!(recorder.breaches().is_empty(), "after {count} steps, {crash:?}");
-        if count % 16 == 0 {
+        if count.is_multiple_of(16) {
             let Ok(Outcome::Committed(next)) = log.commit(put("/next", Expect::Absent, b"x")).await else { panic!("{count}") };
             assert_eq!(next.0, revision + 1);
         }

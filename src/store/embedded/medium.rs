@@ -54,13 +54,11 @@ impl Medium {
         match self {
             Self::Device(device) => Ok(builder.create_with_backend(Handle(device.clone()))?),
             Self::File(path) => {
-                let fresh = !path.try_exists()?;
-                let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
-                let database = builder.create_with_backend(FileBackend::new(file)?)?;
-                if fresh {
-                    sync_parent(path)?;
+                if !path.try_exists()? {
+                    make(&builder, path)?;
                 }
-                Ok(database)
+                let file = OpenOptions::new().read(true).write(true).open(path)?;
+                Ok(builder.create_with_backend(FileBackend::new(file)?)?)
             }
         }
     }
@@ -107,16 +105,49 @@ impl StorageBackend for Handle {
     }
 }
 
-/// Makes the directory entry of a new file durable.
-pub(super) fn sync_parent(path: &Path) -> io::Result<()> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+/// Gives a finished file its name, durably. Never takes the place of a file that is there.
+///
+/// # Errors
+/// [`io::ErrorKind::AlreadyExists`] and others; the file keeps its old name then.
+pub(super) fn settle(finished: &Path, name: &Path) -> io::Result<()> {
+    match std::fs::hard_link(finished, name) {
+        Ok(()) => std::fs::remove_file(finished)?,
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Err(error),
+        // Not every file system knows links. Renaming would replace a file that comes in this moment.
+        Err(_) if name.try_exists()? => return Err(io::ErrorKind::AlreadyExists.into()),
+        Err(_) => std::fs::rename(finished, name)?,
+    }
+    let parent = name.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(parent)?.sync_all()
 }
 
-fn reserve(path: &Path) -> PathBuf {
+/// The path with something behind its name.
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push(".reserve");
+    name.push(suffix);
     name.into()
+}
+
+/// Makes an empty database, under another name until it is finished: half a database could never be opened again.
+fn make(builder: &Builder, path: &Path) -> Result<(), OpenError> {
+    let draft = beside(path, &format!(".{}.new", std::process::id()));
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+    let made = builder.create_with_backend(FileBackend::new(file)?).map(drop).map_err(OpenError::from);
+    let settled = made.and_then(|()| {
+        File::open(&draft)?.sync_all()?;
+        match settle(&draft, path) {
+            // Somebody else was quicker: then there is one.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            settled => Ok(settled?),
+        }
+    });
+    // Gone already when all went well.
+    let _ = std::fs::remove_file(&draft);
+    settled
+}
+
+fn reserve(path: &Path) -> PathBuf {
+    beside(path, ".reserve")
 }
 
 fn set_aside(path: &Path, bytes: u64) -> io::Result<()> {

@@ -5,7 +5,8 @@
 //! superseded records only. A failed write or fsync fails its whole group; the file is then opened and read again before anything
 //! more is written. On a full disk a reserve beside the file is given back, so that deletions and small updates go on.
 //!
-//! Start at [`writer`](self) for the order of things. Knows nothing of the view: it feeds a [`Sink`].
+//! `writer` has the order of things; `batch` decides, `index` knows every key, `disk` has the transactions, `record` the bytes,
+//! `medium` the file, `inbox` the queue, `copy` snapshots and checks. Knows nothing of the view: it feeds a [`Sink`].
 
 use std::path::Path;
 use std::sync::Arc;
@@ -81,7 +82,7 @@ pub enum Condition {
     Writable,
     /// Deletions and small updates: the disk is full.
     Full,
-    /// Nothing: the disk has failed and cannot be read again yet.
+    /// Nothing: the disk has failed and cannot be read again yet, or the writer has.
     Failed,
 }
 

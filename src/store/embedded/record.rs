@@ -52,7 +52,7 @@ impl Record {
             head.copy_from_slice(bytes);
             rest = tail;
         };
-        let flags = u8::from(self.value.is_some()) * VALUE | u8::from(self.lease.is_some()) * LEASED;
+        let flags = self.value.as_ref().map_or(0, |_| VALUE) | self.lease.map_or(0, |_| LEASED);
         put(&[FORM, flags]);
         put(&(self.key.len() as u32).to_le_bytes());
         if let Some(lease) = self.lease {

@@ -10,7 +10,7 @@ use redb::backends::InMemoryBackend;
 
 use super::*;
 use crate::store::conformance::{self, Ground, Recorder};
-use crate::store::{Entry, Expect};
+use crate::store::{Entry, Event, Expect};
 
 /// A medium that is opened again and again.
 struct Place(Medium, &'static str);
@@ -32,11 +32,13 @@ impl Ground for Place {
 
 /// Memory of a limited size, some of it a reserve, whose writes and syncs can be made to fail.
 #[derive(Debug, Default)]
-pub(super) struct Frail {
+struct Frail {
     memory: InMemoryBackend,
     room: AtomicU64,
-    pub(super) failing: AtomicBool,
-    pub(super) syncing: AtomicBool,
+    failing: AtomicBool,
+    syncing: AtomicBool,
+    /// The next sync fails, those after it do not.
+    hiccup: AtomicBool,
     reserved: AtomicBool,
 }
 
@@ -54,7 +56,7 @@ impl StorageBackend for Frail {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        match self.syncing.load(Ordering::SeqCst) {
+        match self.syncing.load(Ordering::SeqCst) || self.hiccup.swap(false, Ordering::SeqCst) {
             true => Err(io::Error::other("the sync failed")),
             false => Ok(()),
         }
@@ -298,6 +300,29 @@ async fn a_failed_write_fails_its_group_and_is_read_back() {
     }
 }
 
+#[tokio::test]
+async fn the_fate_of_a_failed_group_is_read_from_the_disk() {
+    let (device, medium) = frail(64 << 20);
+    let (log, told) = open(&medium);
+    for round in 0..5 {
+        let key = format!("{round}");
+        device.hiccup.store(true, Ordering::SeqCst);
+        let said = log.commit(put(&key, Expect::Absent, b"x")).await;
+        let held = told.state().get(key.as_bytes()).map(|entry| entry.revision);
+        match said {
+            Ok(Outcome::Committed(revision)) => assert_eq!(held, Some(revision)),
+            Err(StoreError::Unavailable(_)) => assert_eq!(held, None, "said not to have happened"),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(log.condition(), Condition::Writable, "the disk works again");
+    }
+    create(&log, "after", b"x").await.expect("a revision");
+    let state = told.state();
+    drop(log);
+    assert_eq!(open(&medium).1.state(), state);
+    assert!(told.breaches().is_empty());
+}
+
 /// A sink that holds the writer up.
 struct Gate(mpsc::SyncSender<()>, Mutex<mpsc::Receiver<()>>);
 
@@ -309,8 +334,6 @@ impl Sink for Gate {
         let _ = self.1.lock().recv();
     }
 }
-
-use crate::store::Event;
 
 #[tokio::test]
 async fn a_group_is_compared_against_what_is_pending() {

@@ -52,6 +52,9 @@ struct Abandon(Arc<Shared>);
 
 impl Drop for Abandon {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.set_condition(Condition::Failed);
+        }
         self.0.inbox.abandon();
     }
 }
