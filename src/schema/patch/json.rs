@@ -146,13 +146,19 @@ impl Document {
             }
             Operation::Move { from, path } => self.shift(&from, &path),
             Operation::Copy { from, path } => self.copy(&from, &path),
-            Operation::Test { path, value } => {
-                if same(path.find(&self.root)?, &value) {
-                    Ok(())
-                } else {
-                    Err(unfit("testing value failed"))
-                }
-            }
+            Operation::Test { path, value } => self.test(&path, &value),
+        }
+    }
+
+    /// A member that an object lacks counts as null: clients test so that something is not there.
+    fn test(&mut self, path: &Pointer, value: &Value) -> Result<(), PatchError> {
+        match path.find(&self.root) {
+            Ok(found) if same(found, value) => Ok(()),
+            Ok(_) => Err(unfit("testing value failed")),
+            Err(missing) => match path.parent(&mut self.root)? {
+                Some((Value::Object(_), _)) if value.is_null() => Ok(()),
+                _ => Err(missing),
+            },
         }
     }
 
