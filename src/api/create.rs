@@ -17,7 +17,7 @@ pub(super) async fn serve(api: &Api, call: Call<'_>) -> Result<Response, Status>
     let Call { permit, route, request } = call;
     let options = CreateOptions::parse(&Query::parse(request.uri().query().unwrap_or("")));
     refuse_faults("CreateOptions", &options.faults())?;
-    let kind = &*route.kind;
+    let kind = &route.kind;
     let encoding = decode::encoding(request.headers())?;
     let body = decode::whole(request.into_body()).await?;
     let mut warnings = Vec::from_iter(kinds::deprecation(kind).map(str::to_owned));
@@ -67,11 +67,7 @@ pub(super) fn respond_value(
 
 /// 422 when the options have faults.
 pub(super) fn refuse_faults(kind: &str, faults: &[Fault]) -> Result<(), Status> {
-    if faults.is_empty() {
-        return Ok(());
-    }
-    let faults: Vec<(&str, String)> = faults.iter().map(|fault| (fault.field, fault.message.clone())).collect();
-    Err(refusal::bad_options(kind, &faults))
+    if faults.is_empty() { Ok(()) } else { Err(refusal::bad_options(kind, faults)) }
 }
 
 /// What is done about unknown fields. The options have no faults any more.

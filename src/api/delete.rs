@@ -1,17 +1,24 @@
 //! DELETE of an object and of a collection (contract 3.6, 3.7).
 
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
+use http_body_util::Full;
 use serde_json::{Value, json};
 
 use super::accept::Accept;
 use super::catalog::Kind;
 use super::create::refuse_faults;
 use super::kinds::{self, Part};
+use super::object::Object;
 use super::registry::{Aim, Round, Written};
 use super::removal::{self, Removed};
-use super::{Api, Call, answer, decode, list, meta, warning};
-use crate::body::Response;
+use super::select::Selection;
+use super::walk::Walk;
+use super::{Api, Call, answer, decode, list, meta, refusal, warning};
+use crate::body::{Inbound, Response};
 use crate::request::{DeleteOptions, ListOptions, Precondition, Query};
 use crate::schema::{Encoding, ReadError, Schema};
 use crate::status::Status;
@@ -22,15 +29,9 @@ pub(super) async fn serve(api: &Api, call: Call<'_>) -> Result<Response, Status>
     let (head, body) = request.into_parts();
     let body = decode::whole(body).await?;
     let options = options(&head.headers, &Query::parse(head.uri.query().unwrap_or("")), &body)?;
-    let kind = &*route.kind;
-    let aim = Aim {
-        permit,
-        kind,
-        part: Part::Whole,
-        namespace: &route.namespace,
-        name: &route.name,
-        dry_run: options.is_dry_run(),
-    };
+    let kind = &route.kind;
+    let aim =
+        Aim { permit, kind, part: Part::Whole, namespace: &route.namespace, name: &route.name, dry_run: options.is_dry_run() };
     let removed = removal::remove(api, &aim, &options, &mut Round::default()).await?;
     let warnings = Vec::from_iter(kinds::deprecation(kind).map(str::to_owned));
     let response = respond(api, &aim, &accept, (removed, &options))?;
@@ -38,20 +39,19 @@ pub(super) async fn serve(api: &Api, call: Call<'_>) -> Result<Response, Status>
 }
 
 /// Deletes what a list shows, and answers with the list.
-pub(super) async fn collection(api: &Api, call: Call<'_>) -> Result<Response, Status> {
+pub(super) async fn collection(api: &Api, mut call: Call<'_>) -> Result<Response, Status> {
     let accept = Accept::of(&call)?;
-    let Call { permit, route, request } = call;
-    let (head, body) = request.into_parts();
+    let body = std::mem::replace(call.request.body_mut(), Inbound::Full(Full::default()));
     let body = decode::whole(body).await?;
-    let query = Query::parse(head.uri.query().unwrap_or(""));
-    let wanted = ListOptions::parse(&query).map_err(|fault| Status::bad_request(fault.0))?;
-    refuse_faults("ListOptions", &wanted.faults())?;
-    let options = options(&head.headers, &query, &body)?;
-    let kind = &*route.kind;
-    let found = list::select(api, &route, &wanted).await?;
-    for object in &found.items {
+    let wanted = list::options(&call)?;
+    let query = Query::parse(call.request.uri().query().unwrap_or(""));
+    let options = options(call.request.headers(), &query, &body)?;
+    let kind = &call.route.kind;
+    let stamp = api.store.latest().await.map_err(|cause| refusal::store(&cause))?;
+    let met = select(api, &call, wanted).await?;
+    for object in &met {
         let aim = Aim {
-            permit,
+            permit: call.permit,
             kind,
             part: Part::Whole,
             namespace: object.namespace(),
@@ -64,7 +64,25 @@ pub(super) async fn collection(api: &Api, call: Call<'_>) -> Result<Response, St
         }
     }
     let warnings = Vec::from_iter(kinds::deprecation(kind).map(str::to_owned));
-    Ok(warning::attach(list::respond(api, kind, &accept, &found)?, &warnings))
+    Ok(warning::attach(list::of(api, &call, &accept, (stamp, met))?, &warnings))
+}
+
+/// The objects that the selectors name, at most `limit` where there is one.
+async fn select(api: &Api, call: &Call<'_>, wanted: ListOptions) -> Result<Vec<Arc<Object>>, Status> {
+    let Some(storage) = &call.route.kind.storage else { return Ok(Vec::new()) };
+    let most = usize::try_from(wanted.limit).ok().filter(|limit| *limit > 0).unwrap_or(usize::MAX);
+    let selection = Selection::of(&call.route, wanted)?;
+    let root = api.store.view().root(storage.space);
+    let mut met = Vec::new();
+    let mut walk = Walk::new(root, selection, None);
+    while !walk.is_done() && met.len() < most {
+        walk.advance(BUDGET, |_, object| {
+            met.push(Arc::clone(object));
+            if met.len() >= most { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        tokio::task::yield_now().await;
+    }
+    Ok(met)
 }
 
 fn respond(api: &Api, aim: &Aim<'_>, accept: &Accept, outcome: (Removed, &DeleteOptions)) -> Result<Response, Status> {
@@ -138,3 +156,6 @@ pub(super) fn of_value(value: &Value) -> DeleteOptions {
         preconditions: Precondition { uid: text(&condition["uid"]), resource_version: text(&condition["resourceVersion"]) },
     }
 }
+
+/// Objects looked at before others get their turn.
+const BUDGET: usize = 1000;

@@ -309,7 +309,9 @@ mod tests {
 
     #[test]
     fn quoting() {
-        for (text, expected) in [("a", r#""a""#), ("a\"\\\n", r#""a\"\\\n""#), ("\u{1}\u{7f}", r#""\x01\x7f""#), ("\u{e9}", "\"\u{e9}\"")] {
+        for (text, expected) in
+            [("a", r#""a""#), ("a\"\\\n", r#""a\"\\\n""#), ("\u{1}\u{7f}", r#""\x01\x7f""#), ("\u{e9}", "\"\u{e9}\"")]
+        {
             assert_eq!(quoted(text), expected);
         }
     }

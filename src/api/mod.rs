@@ -9,16 +9,21 @@ pub mod answer;
 pub mod catalog;
 mod convert;
 pub mod create;
+mod decode;
 pub mod delete;
 pub mod discovery;
+mod error;
 mod get;
 mod indent;
 pub mod kinds;
 mod list;
+mod meta;
 pub mod object;
 mod openapi;
 pub mod patch;
 pub mod refusal;
+mod registry;
+mod removal;
 mod render;
 pub mod review;
 mod root;
@@ -28,12 +33,13 @@ pub mod subresource;
 mod table;
 pub mod update;
 mod walk;
+mod warning;
 mod watch;
 
 use std::sync::Arc;
 
 use crate::body::{Request, Response};
-use crate::policy::Permit;
+use crate::policy::{Authorizer, Permit};
 use crate::request::Target;
 use crate::shutdown::Shutdown;
 use crate::status::Status;
@@ -51,6 +57,8 @@ pub struct Api {
     pub store: Arc<Store<Object>>,
     documents: Documents,
     openapi: Arc<openapi::Documents>,
+    /// Who is asked by access reviews.
+    authorizer: Option<Arc<Authorizer>>,
     /// What ends the streams that have tasks of their own.
     shutdown: Shutdown,
 }
@@ -69,7 +77,13 @@ impl Api {
     /// The API of `catalog` over `store`, which must have been opened with the same catalogue.
     pub fn new(catalog: Arc<Catalog>, store: Arc<Store<Object>>, shutdown: Shutdown) -> Self {
         let openapi = Arc::new(openapi::Documents::of(&catalog));
-        Self { documents: Documents::of(&catalog), openapi, catalog, store, shutdown }
+        Self { documents: Documents::of(&catalog), openapi, catalog, store, authorizer: None, shutdown }
+    }
+
+    /// The same, answering access reviews by `authorizer`.
+    #[must_use]
+    pub fn with_authorizer(self, authorizer: Arc<Authorizer>) -> Self {
+        Self { authorizer: Some(authorizer), ..self }
     }
 
     /// Answers what `permit` names.

@@ -38,16 +38,9 @@ pub(super) async fn part(api: &Api, call: Call<'_>, part: Part) -> Result<Respon
     let options = PatchOptions::parse(&Query::parse(request.uri().query().unwrap_or("")));
     refuse_faults("PatchOptions", &options.faults(PatchManner::Other))?;
     let body = decode::whole(request.into_body()).await?;
-    let kind = &*route.kind;
+    let kind = &route.kind;
     let patch = Patch::read(media, body)?;
-    let aim = Aim {
-        permit,
-        kind,
-        part,
-        namespace: &route.namespace,
-        name: &route.name,
-        dry_run: options.write.is_dry_run(),
-    };
+    let aim = Aim { permit, kind, part, namespace: &route.namespace, name: &route.name, dry_run: options.write.is_dry_run() };
     let mut round = Round::new(Vec::from_iter(kinds::deprecation(kind).map(str::to_owned)));
     let mut faults = Vec::new();
     let manner = validation(&options.write);

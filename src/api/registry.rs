@@ -26,7 +26,7 @@ pub(crate) struct Aim<'a> {
     /// Whose right it is.
     pub(crate) permit: &'a Permit,
     /// The resource, in the version that the client speaks.
-    pub(crate) kind: &'a Kind,
+    pub(crate) kind: &'a Arc<Kind>,
     /// The part of the object that may change.
     pub(crate) part: Part,
     /// The namespace; empty at the cluster's scope.
@@ -168,7 +168,12 @@ impl Api {
     }
 
     /// The object of a commit, shared with the view unless it has moved on.
-    pub(crate) fn written(&self, kind: &Kind, name: (&str, &str), (bytes, revision): (&Bytes, Revision)) -> Result<Written, Status> {
+    pub(crate) fn written(
+        &self,
+        kind: &Kind,
+        name: (&str, &str),
+        (bytes, revision): (&Bytes, Revision),
+    ) -> Result<Written, Status> {
         if let Some(object) = self.seen(kind, name.0, name.1).filter(|object| object.revision() == revision) {
             return Ok(Written::Stored(object));
         }
@@ -408,7 +413,8 @@ fn match_version(aim: &Aim<'_>, new: &mut Value, old: &Value) -> Result<(), Stat
     let stored = meta::text(old, "resourceVersion");
     match meta::text(new, "resourceVersion") {
         "" | "0" if aim.kind.habits.conditional_update => {
-            let fault = error::FieldError::invalid("metadata.resourceVersion", &Value::from(0), "must be specified for an update");
+            let fault =
+                error::FieldError::invalid("metadata.resourceVersion", &Value::from(0), "must be specified for an update");
             Err(error::invalid(aim.resource(), &[fault]))
         }
         "" | "0" => {

@@ -47,7 +47,9 @@ fn a_second_deletion_only_shortens() {
     let mut pod = pod("n", "Running");
     pod["metadata"]["deletionTimestamp"] = Value::from(meta::time(at(30)));
     pod["metadata"]["deletionGracePeriodSeconds"] = Value::from(30);
-    for (asked, now, expected) in [(None, 1, None), (Some(30), 1, None), (Some(60), 1, None), (Some(10), 1, Some(10)), (Some(10), 20, Some(20))] {
+    for (asked, now, expected) in
+        [(None, 1, None), (Some(30), 1, None), (Some(60), 1, None), (Some(10), 1, Some(10)), (Some(10), 20, Some(20))]
+    {
         let options = DeleteOptions { grace_period_seconds: asked, ..DeleteOptions::default() };
         match (plan(&pods, &options, &pod, at(now)), expected) {
             (Plan::Wait, None) => {}
@@ -96,7 +98,8 @@ fn finalizers_keep_an_object() {
     let sets = kind("apps", "replicasets");
     let old = json!({"metadata": {"generation": 1, "finalizers": ["a/b"]}});
     let Plan::Mark(new) = plan(&sets, &DeleteOptions::default(), &old, at(0)) else { panic!("not kept") };
-    let expected = json!({"generation": 2, "finalizers": ["a/b"], "deletionTimestamp": meta::time(at(0)), "deletionGracePeriodSeconds": 0});
+    let expected =
+        json!({"generation": 2, "finalizers": ["a/b"], "deletionTimestamp": meta::time(at(0)), "deletionGracePeriodSeconds": 0});
     assert_eq!(new["metadata"], expected);
     let Plan::Mark(again) = plan(&sets, &DeleteOptions::default(), &new, at(9)) else { panic!("not kept") };
     assert_eq!(again, new);

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::accept::Accept;
 use super::create::{refuse_faults, respond, validation};
 use super::decode::{self, Expected};
-use super::error;
+use super::error::{self, Subject};
 use super::kinds::{self, Part};
 use super::registry::{self, Aim, Done, Round};
 use super::{Api, Call, meta};
@@ -24,7 +24,7 @@ pub(super) async fn part(api: &Api, call: Call<'_>, part: Part) -> Result<Respon
     let Call { permit, route, request } = call;
     let options = UpdateOptions::parse(&Query::parse(request.uri().query().unwrap_or("")));
     refuse_faults("UpdateOptions", &options.faults())?;
-    let kind = &*route.kind;
+    let kind = &route.kind;
     let encoding = decode::encoding(request.headers())?;
     let body = decode::whole(request.into_body()).await?;
     let mut warnings = Vec::from_iter(kinds::deprecation(kind).map(str::to_owned));
@@ -35,8 +35,7 @@ pub(super) async fn part(api: &Api, call: Call<'_>, part: Part) -> Result<Respon
     warnings.extend(meta::dedup_owners(&mut object, ""));
     kinds::default(kind, &mut object);
     kind.schema.normalise(&mut object);
-    let aim =
-        Aim { permit, kind, part, namespace: &route.namespace, name: &route.name, dry_run: options.is_dry_run() };
+    let aim = Aim { permit, kind, part, namespace: &route.namespace, name: &route.name, dry_run: options.is_dry_run() };
     let mut round = Round::new(warnings);
     let change = |old: Option<&Value>| replace(&aim, &object, old);
     let (done, written) = registry::update(api, &aim, &mut round, change).await?;
@@ -56,6 +55,10 @@ fn replace(aim: &Aim<'_>, object: &Value, old: Option<&Value>) -> Result<Value, 
     if !aim.kind.habits.create_on_update || aim.part != Part::Whole {
         return Err(error::not_found(aim.resource()));
     }
+    aim.permit.may_create().map_err(|denied| {
+        let subject = Subject { group: denied.group(), what: denied.resource(), name: denied.name() };
+        Status { message: denied.message(), ..error::forbidden(subject, "") }
+    })?;
     let mut new = object.clone();
     meta::wipe(&mut new);
     Ok(new)

@@ -61,7 +61,7 @@ pub(super) fn entries(map: &Value) -> impl Iterator<Item = (&String, &Value)> {
 }
 
 /// Whether a value is absent or says nothing.
-pub(super) fn is_empty(value: &Value) -> bool {
+pub(crate) fn is_empty(value: &Value) -> bool {
     match value {
         Value::Null => true,
         Value::String(text) => text.is_empty(),

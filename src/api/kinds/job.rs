@@ -56,7 +56,8 @@ pub(super) fn check_cron(new: &Value, errors: &mut Vec<FieldError>) {
     let schedule = required(&spec["schedule"], "spec.schedule", errors);
     let words = schedule.split_whitespace().count();
     if !schedule.is_empty() && !schedule.starts_with('@') && words != 5 {
-        let fault = format!("expected exactly 5 fields, found {words}: [{}]", schedule.split_whitespace().collect::<Vec<_>>().join(" "));
+        let fault =
+            format!("expected exactly 5 fields, found {words}: [{}]", schedule.split_whitespace().collect::<Vec<_>>().join(" "));
         errors.push(FieldError::invalid_text("spec.schedule", schedule, &fault));
     }
     one_of(&spec["concurrencyPolicy"], "spec.concurrencyPolicy", &["Allow", "Forbid", "Replace"], errors);

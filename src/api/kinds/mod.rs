@@ -34,7 +34,7 @@ use crate::policy::Permit;
 use crate::request::DeleteOptions;
 use crate::status::Status;
 
-pub(crate) use pod::qos;
+pub(crate) use field::{is_empty, selects};
 pub(crate) use service::Range;
 
 /// The part of an object that a write may change.

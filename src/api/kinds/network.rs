@@ -52,7 +52,11 @@ pub(super) fn check_slice(new: &Value, errors: &mut Vec<FieldError>) {
 pub(super) fn check_ingress(new: &Value, errors: &mut Vec<FieldError>) {
     let spec = &new["spec"];
     if is_empty(&spec["rules"]) && spec["defaultBackend"].is_null() {
-        errors.push(FieldError::invalid("spec", &Value::Array(Vec::new()), "either `defaultBackend` or `rules` must be specified"));
+        errors.push(FieldError::invalid(
+            "spec",
+            &Value::Array(Vec::new()),
+            "either `defaultBackend` or `rules` must be specified",
+        ));
     }
     for (path, rule) in items(&spec["rules"], "spec.rules") {
         let host = rule["host"].as_str().unwrap_or("");

@@ -33,7 +33,11 @@ pub(super) fn check_autoscaler(new: &Value, errors: &mut Vec<FieldError>) {
     if let (Some(least), Some(most)) = (spec["minReplicas"].as_i64(), spec["maxReplicas"].as_i64())
         && most < least
     {
-        errors.push(FieldError::invalid("spec.maxReplicas", &spec["maxReplicas"], "must be greater than or equal to `minReplicas`"));
+        errors.push(FieldError::invalid(
+            "spec.maxReplicas",
+            &spec["maxReplicas"],
+            "must be greater than or equal to `minReplicas`",
+        ));
     }
     required(&spec["scaleTargetRef"]["kind"], "spec.scaleTargetRef.kind", errors);
     required(&spec["scaleTargetRef"]["name"], "spec.scaleTargetRef.name", errors);

@@ -63,7 +63,8 @@ pub(super) fn prepare_update(part: Part, new: &mut Value, old: &Value) {
         }
         if is_empty(&condition["lastTransitionTime"]) {
             let same = known.iter().find(|known| known["type"] == condition["type"] && known["status"] == condition["status"]);
-            condition["lastTransitionTime"] = same.map_or_else(|| Value::from(now.as_str()), |known| known["lastTransitionTime"].clone());
+            condition["lastTransitionTime"] =
+                same.map_or_else(|| Value::from(now.as_str()), |known| known["lastTransitionTime"].clone());
         }
     }
 }
@@ -84,7 +85,11 @@ pub(super) fn check(new: &Value, errors: &mut Vec<FieldError>) {
     }
     let seconds = &spec["expirationSeconds"];
     if seconds.as_i64().is_some_and(|seconds| seconds < 600) {
-        errors.push(FieldError::invalid("spec.expirationSeconds", seconds, "may not specify a duration less than 600 seconds (10 minutes)"));
+        errors.push(FieldError::invalid(
+            "spec.expirationSeconds",
+            seconds,
+            "may not specify a duration less than 600 seconds (10 minutes)",
+        ));
     }
     let mut decided: Vec<&str> = Vec::new();
     for (path, condition) in items(&new["status"]["conditions"], "status.conditions") {

@@ -36,9 +36,10 @@ pub(super) fn keep_all_but_status(kind: &Kind, new: &mut Value, old: &Value) {
         ("", "pods") => &["ownerReferences", "deletionTimestamp", "deletionGracePeriodSeconds"],
         ("storage.k8s.io", "volumeattachments")
         | ("networking.k8s.io", "servicecidrs")
-        | ("apiextensions.k8s.io" | "storagemigration.k8s.io" | "internal.apiserver.k8s.io" | "admissionregistration.k8s.io", _) => {
-            &["labels", "annotations", "finalizers", "ownerReferences", "deletionTimestamp"]
-        }
+        | (
+            "apiextensions.k8s.io" | "storagemigration.k8s.io" | "internal.apiserver.k8s.io" | "admissionregistration.k8s.io",
+            _,
+        ) => &["labels", "annotations", "finalizers", "ownerReferences", "deletionTimestamp"],
         ("flowcontrol.apiserver.k8s.io", _) => {
             let (version, managed) = (new["metadata"]["resourceVersion"].clone(), new["metadata"]["managedFields"].clone());
             new["metadata"] = old["metadata"].clone();

@@ -14,7 +14,8 @@ pub(super) fn prepare_create(new: &mut Value) {
 /// A new phase bears its time.
 pub(super) fn stamp_phase(new: &mut Value, old: &Value) {
     let stamp = &new["status"]["lastPhaseTransitionTime"];
-    if new["status"]["phase"] != old["status"]["phase"] && (stamp.is_null() || *stamp == old["status"]["lastPhaseTransitionTime"]) {
+    if new["status"]["phase"] != old["status"]["phase"] && (stamp.is_null() || *stamp == old["status"]["lastPhaseTransitionTime"])
+    {
         new["status"]["lastPhaseTransitionTime"] = Value::from(meta::now());
     }
 }

@@ -103,9 +103,7 @@ pub(crate) fn match_namespace(object: &mut Value, namespace: &str) -> Result<(),
         return Ok(());
     }
     if !own.is_empty() && !namespace.is_empty() {
-        return Err(Status::bad_request(
-            "the namespace of the provided object does not match the namespace sent on the request",
-        ));
+        return Err(Status::bad_request("the namespace of the provided object does not match the namespace sent on the request"));
     }
     set(object, "namespace", namespace);
     Ok(())
@@ -390,7 +388,10 @@ mod tests {
                 "metadata.ownerReferences.uid: Invalid value: \"\": must not be empty",
             ),
             (json!({"name": "a", "namespace": "n", "generateName": "a-"}), ""),
-            (json!({"name": "a", "namespace": "n", "annotations": {"k": "x".repeat(262_144)}}), "Too long: may not be more than 262144"),
+            (
+                json!({"name": "a", "namespace": "n", "annotations": {"k": "x".repeat(262_144)}}),
+                "Too long: may not be more than 262144",
+            ),
             (json!({"name": "a", "namespace": "n", "annotations": {"UPPER.example.com/K": "v"}}), ""),
         ];
         for (metadata, expected) in rows {
@@ -412,8 +413,10 @@ mod tests {
         let errors: Vec<String> = check_update(&new, &old).iter().map(ToString::to_string).collect();
         assert_eq!(
             errors,
-            ["metadata.finalizers: Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers \
-              []string{\"c/d\"}"]
+            [
+                "metadata.finalizers: Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers \
+              []string{\"c/d\"}"
+            ]
         );
         new["metadata"]["uid"] = json!("other");
         new["metadata"]["finalizers"] = json!(["a/b"]);

@@ -106,9 +106,8 @@ pub(crate) fn config_key(value: &str) -> Vec<String> {
 pub(crate) fn variable(value: &str) -> Vec<String> {
     let mut faults = Vec::new();
     if value.is_empty() || !value.bytes().all(|byte| (0x20..=0x7e).contains(&byte) && byte != b'=') {
-        faults.push(
-            "a valid environment variable name must consist only of printable ASCII characters other than '='".to_owned(),
-        );
+        faults
+            .push("a valid environment variable name must consist only of printable ASCII characters other than '='".to_owned());
     }
     faults
 }

@@ -98,7 +98,9 @@ fn check_ephemeral(new: &Value, old: &Value, errors: &mut Vec<FieldError>) {
         let name = stored["name"].as_str().unwrap_or("");
         let own = new["ephemeralContainers"].as_array().into_iter().flatten().find(|own| own["name"] == stored["name"]);
         match own {
-            None => errors.push(FieldError::forbidden(path, &format!("existing ephemeral containers {name:?} may not be removed"))),
+            None => {
+                errors.push(FieldError::forbidden(path, &format!("existing ephemeral containers {name:?} may not be removed")))
+            }
             Some(own) if own != stored => {
                 errors.push(FieldError::forbidden(path, &format!("existing ephemeral containers {name:?} may not be changed")));
             }

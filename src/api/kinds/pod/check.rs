@@ -29,9 +29,12 @@ pub(in crate::api::kinds) fn check_spec(spec: &Value, path: &str, errors: &mut V
     let policies = ["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"];
     one_of(&spec["dnsPolicy"], &format!("{path}.dnsPolicy"), &policies, errors);
     one_of(&spec["preemptionPolicy"], &format!("{path}.preemptionPolicy"), &["PreemptLowerPriority", "Never"], errors);
-    for (member, rule) in
-        [("serviceAccountName", name::subdomain as fn(&str) -> Vec<String>), ("nodeName", name::subdomain), ("hostname", name::label), ("subdomain", name::label)]
-    {
+    for (member, rule) in [
+        ("serviceAccountName", name::subdomain as fn(&str) -> Vec<String>),
+        ("nodeName", name::subdomain),
+        ("hostname", name::label),
+        ("subdomain", name::label),
+    ] {
         let text = spec[member].as_str().unwrap_or("");
         if !text.is_empty() {
             let path = format!("{path}.{member}");
@@ -202,7 +205,11 @@ fn check_tolerations(tolerations: &Value, path: &str, errors: &mut Vec<FieldErro
         }
         if item["tolerationSeconds"].is_number() && item["effect"] != "NoExecute" {
             let fault = "effect must be 'NoExecute' when `tolerationSeconds` is set";
-            errors.push(FieldError::invalid(format!("{path}.effect"), &Value::from(item["effect"].as_str().unwrap_or("")), fault));
+            errors.push(FieldError::invalid(
+                format!("{path}.effect"),
+                &Value::from(item["effect"].as_str().unwrap_or("")),
+                fault,
+            ));
         }
         if operator == "Exists" && !is_empty(&item["value"]) {
             let fault = "value must be empty when `operator` is 'Exists'";
@@ -234,7 +241,10 @@ mod tests {
             (json!({"containers": [{"image": "i"}]}), "spec.containers[0].name: Required value"),
             (json!({"containers": [{"name": "c"}]}), "spec.containers[0].image: Required value"),
             (json!({"containers": [container, container]}), "spec.containers[1].name: Duplicate value: \"c\""),
-            (with(json!({"volumeMounts": [{"name": "x", "mountPath": "/x"}]})), "spec.containers[0].volumeMounts[0].name: Not found: \"x\""),
+            (
+                with(json!({"volumeMounts": [{"name": "x", "mountPath": "/x"}]})),
+                "spec.containers[0].volumeMounts[0].name: Not found: \"x\"",
+            ),
             (
                 with(json!({"ports": [{"containerPort": 70000}]})),
                 "spec.containers[0].ports[0].containerPort: Invalid value: 70000: must be between 1 and 65535, inclusive",
@@ -247,7 +257,10 @@ mod tests {
                 json!({"containers": [container], "restartPolicy": "Sometimes"}),
                 "spec.restartPolicy: Unsupported value: \"Sometimes\": supported values: \"Always\", \"OnFailure\", \"Never\"",
             ),
-            (json!({"containers": [container], "volumes": [{"name": "v"}]}), "spec.volumes[0]: Required value: must specify a volume type"),
+            (
+                json!({"containers": [container], "volumes": [{"name": "v"}]}),
+                "spec.volumes[0]: Required value: must specify a volume type",
+            ),
         ];
         for (spec, expected) in rows {
             let mut errors = Vec::new();

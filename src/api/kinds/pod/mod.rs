@@ -135,7 +135,8 @@ mod tests {
 
     #[test]
     fn resizing_changes_resources_only() {
-        let old = json!({"metadata": {"resourceVersion": "1"}, "spec": {"nodeName": "n", "containers": [{"name": "c", "image": "i"}]}});
+        let old =
+            json!({"metadata": {"resourceVersion": "1"}, "spec": {"nodeName": "n", "containers": [{"name": "c", "image": "i"}]}});
         let mut new = json!({"metadata": {"resourceVersion": "1", "labels": {"x": "y"}},
             "spec": {"nodeName": "m", "containers": [{"name": "c", "image": "other", "resources": {"limits": {"cpu": "1"}}}]}});
         keep_all_but_resources(&mut new, &old);

@@ -82,7 +82,11 @@ pub(super) async fn allocate(api: &Api, aim: &Aim<'_>, new: &mut Value) -> Resul
             let Some(address) = asked.parse().ok().filter(|address| range.holds(*address)) else {
                 return refuse("the provided network does not match the current range");
             };
-            return if claim(api, aim, new, (address, range)).await? { Ok(()) } else { refuse("provided IP is already allocated") };
+            return if claim(api, aim, new, (address, range)).await? {
+                Ok(())
+            } else {
+                refuse("provided IP is already allocated")
+            };
         }
     }
     for address in range.candidates() {
@@ -100,7 +104,8 @@ pub(super) async fn allocate(api: &Api, aim: &Aim<'_>, new: &mut Value) -> Resul
 pub(super) async fn release(api: &Api, gone: &Value, kept: Option<&Value>) {
     let Some(kind) = kind(api) else { return };
     for address in gone["spec"]["clusterIPs"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-        let still = kept.is_some_and(|kept| kept["spec"]["clusterIPs"].as_array().is_some_and(|own| own.iter().any(|own| own == address)));
+        let still = kept
+            .is_some_and(|kept| kept["spec"]["clusterIPs"].as_array().is_some_and(|own| own.iter().any(|own| own == address)));
         if still || address == "None" {
             continue;
         }

@@ -136,10 +136,7 @@ mod tests {
             (json!({}), "spec.ports: Required value"),
             (json!({"clusterIP": "None"}), ""),
             (json!({"type": "ExternalName"}), "spec.externalName: Required value"),
-            (
-                json!({"ports": [{"port": 80}, {"port": 81, "name": "b"}]}),
-                "spec.ports[0].name: Required value",
-            ),
+            (json!({"ports": [{"port": 80}, {"port": 81, "name": "b"}]}), "spec.ports[0].name: Required value"),
             (
                 json!({"ports": [{"port": 80, "name": "b"}, {"port": 81, "name": "b"}]}),
                 "spec.ports[1].name: Duplicate value: \"b\"",
