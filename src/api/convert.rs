@@ -8,13 +8,13 @@ use serde_json::{Map, Value, json};
 use crate::schema::Schema;
 
 /// Group, version and kind.
-pub type Gvk<'a> = (&'a str, &'a str, &'a str);
+pub(super) type Gvk<'a> = (&'a str, &'a str, &'a str);
 
 /// Turns an object of one version into another.
 ///
 /// # Errors
 /// When there is no way from one to the other.
-pub fn convert(from: Gvk<'_>, to: Gvk<'_>, value: &mut Value) -> Result<(), String> {
+pub(super) fn convert(from: Gvk<'_>, to: Gvk<'_>, value: &mut Value) -> Result<(), String> {
     match (from, to) {
         _ if from == to => return Ok(()),
         (("", "v1", "Event"), ("events.k8s.io", "v1", "Event")) => rename(value, |(core, new)| (core, new)),

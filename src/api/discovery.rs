@@ -250,7 +250,7 @@ mod tests {
         assert!(parse("api/v1").get("apiVersion").is_none());
         assert_eq!(parse("apis/apps/v1")["apiVersion"], "v1");
         let names = parse("api/v1")["resources"].as_array().map(Vec::len);
-        assert_eq!(names, Some(36));
+        assert_eq!(names, Some(39));
         let core: Value = serde_json::from_slice(&documents.aggregated["api"].json).expect("JSON");
         let pods = core["items"][0]["versions"][0]["resources"]
             .as_array()

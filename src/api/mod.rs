@@ -31,6 +31,8 @@ pub mod route;
 mod select;
 pub mod subresource;
 mod table;
+#[cfg(test)]
+mod testing;
 pub mod update;
 mod walk;
 mod warning;

@@ -111,3 +111,7 @@ const PATHS: [&str; 13] = [
     "/readyz",
     "/version",
 ];
+
+#[cfg(test)]
+#[path = "root_tests.rs"]
+mod tests;

@@ -174,3 +174,6 @@ fn full(media: Media, bytes: Vec<u8>) -> Response {
 
 /// Objects looked at before others get their turn.
 const BUDGET: usize = 2048;
+
+#[cfg(test)]
+mod tests;

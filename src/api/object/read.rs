@@ -92,12 +92,15 @@ fn type_meta(envelope: &[u8]) -> Option<(String, String)> {
 }
 
 /// A length-delimited field whose number and length are small: its number, its bytes, the rest.
-fn bytes_field(from: &[u8]) -> Option<(u8, (&[u8], &[u8]))> {
+fn bytes_field(from: &[u8]) -> Option<Field<'_>> {
     let (&tag, rest) = from.split_first()?;
     let (&length, rest) = rest.split_first()?;
     (tag & 7 == 2 && tag < 0x80 && length < 0x80).then_some(())?;
     Some((tag >> 3, rest.split_at_checked(usize::from(length))?))
 }
+
+/// Number, bytes, and what follows.
+type Field<'a> = (u8, (&'a [u8], &'a [u8]));
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -34,6 +34,7 @@ fn the_state_of_a_pod() {
             "status": status,
         })
     };
+    #[rustfmt::skip]
     let rows = [
         (json!({"phase": "Pending"}), ["0/3", "Pending", "0"]),
         (
@@ -75,6 +76,7 @@ fn the_state_of_a_pod() {
 
 #[test]
 fn cells_of_other_kinds() {
+    #[rustfmt::skip]
     let rows = [
         ("", "v1", "configmaps", json!({"data": {"a": "1"}, "binaryData": {"b": ""}}), 1, json!(2)),
         ("", "v1", "services", json!({"spec": {"type": "LoadBalancer"}}), 3, json!("<pending>")),

@@ -254,4 +254,47 @@ mod tests {
             assert!(answer(&mut BytesMut::from(bad)).is_err());
         }
     }
+
+    /// Two events, then the end.
+    struct Two(u8);
+
+    impl Source for Two {
+        fn poll_next(&mut self, _context: &mut std::task::Context<'_>) -> std::task::Poll<Option<Bytes>> {
+            self.0 += 1;
+            std::task::Poll::Ready((self.0 < 3).then(|| Bytes::from(format!("{{{}}}\n", self.0))))
+        }
+    }
+
+    /// Nothing, ever.
+    struct Silence;
+
+    impl Source for Silence {
+        fn poll_next(&mut self, _context: &mut std::task::Context<'_>) -> std::task::Poll<Option<Bytes>> {
+            std::task::Poll::Pending
+        }
+    }
+
+    #[tokio::test]
+    async fn a_conversation_ends_with_the_stream_the_client_or_the_process() {
+        let (mut client, server) = tokio::io::duplex(4096);
+        converse(server, Two(0), (Media::Json, &Shutdown::new())).await.expect("a clean end");
+        let mut said = Vec::new();
+        client.read_to_end(&mut said).await.expect("bytes");
+        assert_eq!(said, b"\x81\x04{1}\n\x81\x04{2}\n\x88\x02\x03\xe8");
+
+        let (mut client, server) = tokio::io::duplex(4096);
+        client.write_all(&[masked(PING, b"p"), masked(CLOSE, &[3, 232])].concat()).await.expect("room");
+        converse(server, Silence, (Media::Json, &Shutdown::new())).await.expect("a clean end");
+        let mut said = Vec::new();
+        client.read_to_end(&mut said).await.expect("bytes");
+        assert_eq!(said, b"\x8a\x01p\x88\x02\x03\xe8".as_slice());
+
+        let (mut client, server) = tokio::io::duplex(4096);
+        let shutdown = Shutdown::new();
+        shutdown.begin();
+        converse(server, Silence, (Media::Json, &shutdown)).await.expect("a clean end");
+        let mut said = Vec::new();
+        client.read_to_end(&mut said).await.expect("bytes");
+        assert_eq!(said, b"\x88\x02\x03\xe9");
+    }
 }
