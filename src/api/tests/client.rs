@@ -28,7 +28,7 @@ impl Client {
     /// An API with everything that the server makes at its start.
     pub(crate) async fn new() -> Self {
         let client = Self::bare();
-        boot::run(&client.api, &settings(), &permit()).await.expect("the boot objects");
+        boot::run(&client.api, &settings(), permit()).await.expect("the boot objects");
         client
     }
 
@@ -96,7 +96,8 @@ pub(crate) fn settings() -> boot::Settings {
         service_range: "10.0.0.0/24".parse().expect("a network"),
         advertise: "127.0.0.1".parse().expect("an address"),
         port: 6443,
-        authentication: [("client-ca-file".to_owned(), "PEM".to_owned())].into(),
+        client_ca: "PEM".to_owned(),
+        front_proxy: None,
         extra: Vec::new(),
     }
 }
