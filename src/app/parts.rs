@@ -175,6 +175,14 @@ fn trust(config: &Config, mistakes: &mut Mistakes) -> Trust {
     trust
 }
 
+/// How tokens are given, where there is a key to sign them.
+fn tokens(config: &Config) -> Option<Tokens> {
+    let accounts = config.authentication.service_accounts.as_ref()?;
+    let key = accounts.signing_key.as_ref()?;
+    let signer = TokenSigner::parse(&key.pem, accounts.issuers.first()?.as_str()).ok()?;
+    Some(Tokens { signer: Arc::new(signer), audiences: accounts.audiences.clone(), longest: None, extended: true })
+}
+
 async fn open(
     builtin: &Builtin,
     (catalog, metrics): (&Arc<Catalog>, &Arc<Metrics>),
