@@ -35,6 +35,8 @@ pub mod subresource;
 mod table;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 pub mod update;
 mod walk;
 mod warning;

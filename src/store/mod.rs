@@ -31,6 +31,7 @@ use bytes::Bytes;
 #[doc(hidden)]
 pub mod conformance;
 pub mod embedded;
+pub mod etcd;
 
 mod bucket;
 mod digest;
@@ -175,6 +176,10 @@ pub enum Operation {
     Probe,
     /// Giving up the past.
     Compact,
+    /// Reading the whole state. Only etcd's log has it.
+    List,
+    /// Asking for a lease, likewise.
+    Lease,
     /// Writing a group of changes to the disk, its fsync included. Only the embedded log has it.
     Batch,
 }
@@ -188,6 +193,8 @@ impl Operation {
             Self::Delete => "delete",
             Self::Probe => "probe",
             Self::Compact => "compact",
+            Self::List => "list",
+            Self::Lease => "lease",
             Self::Batch => "batch",
         }
     }

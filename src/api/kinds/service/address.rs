@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::refuse;
 use crate::api::catalog::Kind;
-use crate::api::error::{self, FieldError};
+use crate::api::error::FieldError;
 use crate::api::kinds::field::is_empty;
 use crate::api::object::Object;
 use crate::api::registry::Aim;
