@@ -175,11 +175,11 @@ fn trust(config: &Config, mistakes: &mut Mistakes) -> Trust {
     trust
 }
 
-/// How tokens are given, where there is a key to sign them.
+/// Who signs tokens; the key has been read once already.
 fn tokens(config: &Config) -> Option<Tokens> {
     let accounts = config.authentication.service_accounts.as_ref()?;
-    let key = accounts.signing_key.as_ref()?;
-    let signer = TokenSigner::parse(&key.pem, accounts.issuers.first()?.as_str()).ok()?;
+    let issuer = accounts.issuers.first()?;
+    let signer = TokenSigner::parse(&accounts.signing_key.as_ref()?.pem, issuer.as_str()).ok()?;
     Some(Tokens { signer: Arc::new(signer), audiences: accounts.audiences.clone(), longest: None, extended: true })
 }
 

@@ -61,7 +61,7 @@ pub(super) fn run(
 fn not_after(pem: &[u8]) -> i64 {
     let ders = crate::identity::certificates(pem).unwrap_or_default();
     let summary = ders.first().and_then(|der| crate::identity::summarise(der).ok());
-    summary.map_or(0, |summary| summary.not_after)
+    summary.map_or(0, |summary| i64::try_from(summary.not_after).unwrap_or(i64::MAX))
 }
 
 /// Gives up the past that is older than one to two of `history`.
@@ -98,15 +98,15 @@ pub(super) fn boot(
     let end = shutdown.clone();
     spawn(
         async move {
-            while let Err(why) = boot::run(&api, &settings, permit(Purpose::Boot)).await {
-                tracing::warn!(why, "the server's own objects are not all there yet; trying again");
+            while let Err(why) = boot::run(&api, &settings, &permit(Purpose::Boot)).await {
+                tracing::warn!(%why, "the server's own objects are not all there yet; trying again");
                 tokio::time::sleep(PAUSE).await;
             }
             if let Some(root_ca) = solo {
-                solo::start(api.clone(), solo::Settings { root_ca }, permit(Purpose::Solo), &end);
+                solo::start(api.clone(), solo::Settings { root_ca }, permit(Purpose::Solo), &end).await;
             }
             booted.send_replace(Boot::Done);
-            boot::keep(api, settings, permit(Purpose::Boot), end).await;
+            boot::keep(api, settings, permit(Purpose::Boot)).await;
         },
         shutdown,
     );
