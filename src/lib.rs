@@ -12,10 +12,14 @@
 //! - [`status`], [`body`] and [`audit`] stand beside the pipeline; [`metrics`], [`live`] and [`shutdown`] are leaves.
 
 pub mod api;
+pub mod audit;
 pub mod backend;
 pub mod body;
+pub mod health;
 pub mod identity;
+pub mod limits;
 pub mod live;
+pub mod metrics;
 pub mod policy;
 pub mod request;
 pub mod schema;

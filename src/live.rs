@@ -37,3 +37,16 @@ impl<T: Default> Default for Live<T> {
         Self::new(T::default())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_keeps_what_it_loaded() {
+        let live = Live::new(1);
+        let before = live.load();
+        live.swap(2);
+        assert_eq!((*before, *live.load(), live.peek(|value| *value)), (1, 2, 2));
+    }
+}

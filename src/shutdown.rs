@@ -34,6 +34,11 @@ impl Shutdown {
         self.begun.cancelled().await;
     }
 
+    /// A signal that follows this one, and can also be given alone: the end of one stream.
+    pub fn child(&self) -> CancellationToken {
+        self.begun.child_token()
+    }
+
     /// Runs `task` under this handle: [`Shutdown::finish`] waits for it.
     pub fn spawn<F>(&self, task: F)
     where
@@ -46,5 +51,33 @@ impl Shutdown {
     pub async fn finish(&self, deadline: Duration) -> bool {
         self.begin();
         tokio::time::timeout(deadline, self.tasks.wait()).await.is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn finish_waits_for_every_task_but_not_for_ever() {
+        let shutdown = Shutdown::new();
+        let listener = shutdown.clone();
+        shutdown.spawn(async move { listener.begun().await });
+        assert!(!shutdown.has_begun());
+        assert!(shutdown.finish(Duration::from_secs(1)).await);
+
+        let stubborn = Shutdown::new();
+        stubborn.spawn(std::future::pending());
+        assert!(!stubborn.finish(Duration::from_secs(1)).await);
+    }
+
+    #[tokio::test]
+    async fn a_child_ends_alone_or_with_all() {
+        let shutdown = Shutdown::new();
+        let (alone, other) = (shutdown.child(), shutdown.child());
+        alone.cancel();
+        assert!(alone.is_cancelled() && !other.is_cancelled() && !shutdown.has_begun());
+        shutdown.begin();
+        assert!(other.is_cancelled());
     }
 }
