@@ -27,6 +27,9 @@ pub type Request = http::Request<Inbound>;
 /// The answer as the gateway sends it.
 pub type Response = http::Response<Body>;
 
+/// An answer that is being made, for the codec.
+pub type BoxAnswer = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
 /// A body that is made while it is sent. It is asked for the next piece only when the socket has room.
 pub trait Source: Send + 'static {
     /// The next piece, or `None` at the clean end.

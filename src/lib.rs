@@ -7,19 +7,27 @@
 //! - [`listen`] accepts connections and proves possession of the client's key, no more.
 //! - [`gateway`] is the pipeline: read it first.
 //! - [`request`] reads what is asked; [`identity`] who asks; [`policy`] whether they may; [`limits`] whether there is room.
-//! - [`backend`] answers: from [`api`], the built-in Kubernetes API, or through [`upstream`].
+//! - [`backend`] answers, from [`api`], the built-in Kubernetes API.
 //! - [`schema`] knows the types as data; [`store`] keeps the log, one revision and one view.
-//! - [`status`], [`body`] and [`audit`] stand beside the pipeline; [`metrics`], [`live`] and [`shutdown`] are leaves.
+//! - [`pki`] is a small certificate authority for `up`, the `pki` command and tests.
+//! - [`status`], [`body`], [`health`] and [`audit`] stand beside the pipeline; [`metrics`], [`live`] and [`shutdown`] are leaves.
 
 pub mod api;
+pub mod app;
 pub mod audit;
 pub mod backend;
 pub mod body;
+pub mod cli;
+pub mod cluster;
+pub mod config;
+pub mod gateway;
 pub mod health;
 pub mod identity;
 pub mod limits;
+pub mod listen;
 pub mod live;
 pub mod metrics;
+pub mod pki;
 pub mod policy;
 pub mod request;
 pub mod schema;

@@ -11,6 +11,8 @@ use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use serde::Serialize;
 
 use crate::body::{Body, Response};
+use crate::identity;
+use crate::policy::Denied;
 use crate::store::StoreError;
 
 /// A failure as the client sees it.
@@ -284,6 +286,30 @@ impl From<StoreError> for Status {
                 Self::new(StatusCode::GATEWAY_TIMEOUT, "Timeout", message)
                     .with_details(Details { causes: vec![cause], ..again() })
             }
+        }
+    }
+}
+
+impl From<Denied> for Status {
+    fn from(denied: Denied) -> Self {
+        let details = match denied.resource() {
+            "" => Details::default(),
+            resource => Details {
+                name: denied.name().to_owned(),
+                group: denied.group().to_owned(),
+                kind: resource.to_owned(),
+                ..Details::default()
+            },
+        };
+        Self::new(StatusCode::FORBIDDEN, "Forbidden", denied.message()).with_details(details)
+    }
+}
+
+impl From<identity::Refusal> for Status {
+    fn from(refusal: identity::Refusal) -> Self {
+        match refusal {
+            identity::Refusal::Unauthenticated(_) => Self::new(StatusCode::UNAUTHORIZED, "Unauthorized", "Unauthorized"),
+            identity::Refusal::Impersonation(message) => Self::bad_request(message),
         }
     }
 }

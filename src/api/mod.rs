@@ -3,19 +3,45 @@
 //! One generic path serves every resource of the [`catalog`]; what is special about a kind stands in `kinds/`. Never sees certificates,
 //! tokens or rules: it serves what a [`Permit`](crate::policy::Permit) names.
 
+pub mod accept;
 pub mod admission;
+pub mod answer;
 pub mod catalog;
+mod convert;
+pub mod create;
+pub mod delete;
+pub mod discovery;
+mod get;
+mod indent;
 pub mod kinds;
+mod list;
 pub mod object;
+mod openapi;
+pub mod patch;
+pub mod refusal;
+mod render;
+pub mod review;
+mod root;
+pub mod route;
+mod select;
+pub mod subresource;
+mod table;
+pub mod update;
+mod walk;
+mod watch;
 
 use std::sync::Arc;
 
 use crate::body::{Request, Response};
 use crate::policy::Permit;
+use crate::request::Target;
+use crate::shutdown::Shutdown;
 use crate::status::Status;
 use crate::store::Store;
 use catalog::Catalog;
+use discovery::Documents;
 use object::Object;
+use route::{Action, Route};
 
 /// The built-in API over one store.
 pub struct Api {
@@ -23,14 +49,62 @@ pub struct Api {
     pub catalog: Arc<Catalog>,
     /// Their objects.
     pub store: Arc<Store<Object>>,
+    /// Discovery and OpenAPI, made once.
+    documents: Documents,
+    /// What ends the streams that have tasks of their own.
+    shutdown: Shutdown,
+}
+
+/// One request to a resource: whose right it is, where it goes, and what was sent.
+pub struct Call<'a> {
+    /// The right.
+    pub permit: &'a Permit,
+    /// The resource and the action.
+    pub route: Route,
+    /// Headers and body.
+    pub request: Request,
 }
 
 impl Api {
+    /// The API of `catalog` over `store`, which must have been opened with the same catalogue.
+    pub fn new(catalog: Arc<Catalog>, store: Arc<Store<Object>>, shutdown: Shutdown) -> Self {
+        Self { documents: Documents::of(&catalog), catalog, store, shutdown }
+    }
+
     /// Answers what `permit` names.
     ///
     /// # Errors
     /// The refusal, in kube-apiserver's words.
-    pub async fn serve(&self, _permit: &Permit, _request: Request) -> Result<Response, Status> {
-        todo!()
+    pub async fn serve(&self, permit: &Permit, request: Request) -> Result<Response, Status> {
+        let attributes = permit.attributes();
+        let asked = match &attributes.target {
+            Target::Path(path) => return root::serve(self, path, &request),
+            Target::Resource(asked) => asked,
+        };
+        let path = request.uri().path();
+        if path.starts_with("//") || !discovery::knows(&self.catalog, &asked.group) {
+            return Ok(root::not_found());
+        }
+        let route = route::find(&self.catalog, asked, attributes.verb, (request.method(), path))?;
+        self.perform(Call { permit, route, request }).await
+    }
+
+    async fn perform(&self, call: Call<'_>) -> Result<Response, Status> {
+        if !call.route.subresource.is_empty() {
+            return subresource::serve(self, call).await;
+        }
+        if call.route.kind.storage.is_none() && call.route.action == Action::Create {
+            return review::serve(self, call).await;
+        }
+        match call.route.action {
+            Action::Get => get::serve(self, call).await,
+            Action::List => list::serve(self, call).await,
+            Action::Watch => watch::serve(self, call).await,
+            Action::Create => create::serve(self, call).await,
+            Action::Update => update::serve(self, call).await,
+            Action::Patch => patch::serve(self, call).await,
+            Action::Delete => delete::serve(self, call).await,
+            Action::DeleteCollection => delete::collection(self, call).await,
+        }
     }
 }

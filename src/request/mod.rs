@@ -3,6 +3,27 @@
 //! Pure: no body, no await, no identity. Never answers an error itself: what cannot be read is a [`Target::Path`] and goes on, so that
 //! authentication answers first. The same reading is authorised and served.
 
+mod duration;
+mod fault;
+mod options;
+mod path;
+mod query;
+mod quote;
+mod selector;
+
+use std::fmt;
+
+pub use fault::{Fault, FaultKind};
+pub use options::{
+    CreateOptions, DeleteOptions, FieldValidation, GetOptions, ListOptions, PatchManner, PatchOptions, Precondition,
+    UpdateOptions,
+};
+pub use path::segment_fault;
+pub(crate) use path::unescape_segment;
+pub use query::{BadQuery, Query};
+pub use quote::quote;
+pub use selector::{FieldSelector, FieldTerm, LabelSelector, Operator, Requirement, SelectorError};
+
 /// What is asked, as authorization and the backends see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attributes {
@@ -64,4 +85,55 @@ pub struct Resource {
     pub field_selector: String,
     /// The raw first value of `labelSelector`, likewise.
     pub label_selector: String,
+}
+
+impl Attributes {
+    /// Whether the answer may take as long as it likes: such requests have no deadline and are not counted as work in flight.
+    pub fn is_long_running(&self) -> bool {
+        match &self.target {
+            Target::Resource(resource) => {
+                matches!(self.verb, Verb::Watch | Verb::Proxy)
+                    || matches!(resource.subresource.as_str(), "attach" | "exec" | "log" | "portforward" | "proxy")
+            }
+            Target::Path(path) => path.starts_with("/debug/pprof/"),
+        }
+    }
+}
+
+impl Verb {
+    /// The verb as rules write it; empty for methods that have none.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "get",
+            Self::List => "list",
+            Self::Watch => "watch",
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Patch => "patch",
+            Self::Delete => "delete",
+            Self::DeleteCollection => "deletecollection",
+            Self::Proxy => "proxy",
+            Self::Head => "head",
+            Self::Post => "post",
+            Self::Put => "put",
+            Self::Options => "options",
+            Self::Other => "",
+        }
+    }
+}
+
+impl fmt::Display for Verb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Resource {
+    /// The resource without its subresource, as messages name it: `pods`, `deployments.apps`.
+    pub fn qualified(&self) -> String {
+        match self.group.as_str() {
+            "" => self.resource.clone(),
+            group => format!("{}.{group}", self.resource),
+        }
+    }
 }

@@ -2,17 +2,24 @@
 //!
 //! Knows the form of objects, not their meaning: rules between fields live in `api/kinds/`.
 
-pub mod patch;
-
 use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::Value;
 
+mod load;
+pub mod openapi;
+pub mod patch;
+pub mod table;
+
+use table::{Field, Gvk, Id, Shape, Table, Type};
+
 /// The type of one kind: a cheap handle into the table.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Schema {
-    _type: Arc<()>,
+    table: Arc<Table>,
+    id: Id,
+    gvk: Arc<Gvk>,
 }
 
 /// A body read against a type.
@@ -48,8 +55,46 @@ pub enum Encoding {
 
 impl Schema {
     /// The built-in type of a group, version and kind.
-    pub fn builtin(_group: &str, _version: &str, _kind: &str) -> Option<Self> {
-        todo!()
+    pub fn builtin(group: &str, version: &str, kind: &str) -> Option<Self> {
+        let (table, gvk) = (load::builtin(), Gvk::new(group, version, kind));
+        Some(Self { id: table.kind(&gvk)?, table: table.clone(), gvk: Arc::new(gvk) })
+    }
+
+    /// All built-in kinds, sorted.
+    pub fn builtins() -> Vec<Gvk> {
+        let mut kinds: Vec<Gvk> = load::builtin().kinds().map(|(gvk, _)| gvk.clone()).collect();
+        kinds.sort();
+        kinds
+    }
+
+    /// The table that the type is of.
+    pub fn table(&self) -> &Arc<Table> {
+        &self.table
+    }
+
+    /// The type.
+    pub fn root(&self) -> &Type {
+        self.table.get(self.id)
+    }
+
+    /// Group, version and kind.
+    pub fn gvk(&self) -> &Gvk {
+        &self.gvk
+    }
+
+    /// The field at this path of names. Lists and maps are passed through: `["spec", "containers", "image"]`; a map's key is no name.
+    pub fn field(&self, path: &[&str]) -> Option<&Field> {
+        let (last, way) = path.split_last()?;
+        let mut kind = self.root();
+        for name in way {
+            let mut shape = &kind.field(name)?.shape;
+            while let Some(item) = shape.item() {
+                shape = item;
+            }
+            let Shape::Ref(id) = shape else { return None };
+            kind = self.table.get(*id);
+        }
+        kind.field(last)
     }
 
     /// Reads a body: checks types, drops what is unknown, notes faults. Protobuf bodies carry the envelope and have no faults.
@@ -73,8 +118,8 @@ impl Schema {
     }
 
     /// Whether the type has a field at this path of names (lists and maps are passed through).
-    pub fn has(&self, _path: &[&str]) -> bool {
-        todo!()
+    pub fn has(&self, path: &[&str]) -> bool {
+        self.field(path).is_some()
     }
 }
 

@@ -4,7 +4,22 @@
 //! [`View`] holds the newest state and the recent past in memory and serves every read and watch. [`Store`] joins the two: it
 //! answers a write only after its own view has applied it, so that a client reads its own writes.
 //!
-//! Knows neither HTTP nor Kubernetes nor JSON.
+//! The room owns: the order of changes, what is durable, how far back the past reaches, who is woken by which event, and the
+//! proof that a read is fresh. The path of a change:
+//!
+//! ```text
+//!   Store::commit --> Log::commit --> (etcd | embedded: one writer, group commit, fsync)
+//!                                        |
+//!   Watcher <-- ring, buckets <-- View::apply <-- Sink      one lock, all events of a revision at once
+//!   Root    <-- maps, kept roots <---'
+//! ```
+//!
+//! - `item`, `view`, `feed`, `shelf`, `ring`, `root`, `bucket`, `watcher`: the view, which is a [`Sink`].
+//! - `join`, `probe`, `tide`: [`Store`], the shared probe of consistent reads, waiting for a revision.
+//! - [`embedded`]: the log in one file. [`conformance`]: what every log promises, as tests.
+//!
+//! Knows neither HTTP nor Kubernetes nor JSON nor metrics: keys and values are bytes, what a value means is the reader's affair,
+//! and whoever wants to count is called back.
 
 use std::fmt;
 use std::future::Future;
@@ -12,6 +27,30 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
+
+#[doc(hidden)]
+pub mod conformance;
+pub mod embedded;
+pub mod etcd;
+
+mod bucket;
+mod digest;
+mod feed;
+mod item;
+mod join;
+mod probe;
+mod ring;
+mod root;
+mod shelf;
+mod tide;
+mod view;
+mod watcher;
+
+pub use item::{Gone, Happening, Item, Place, Reader, Space, Trigger};
+pub use join::{Store, open};
+pub use root::Root;
+pub use view::{Limits, SpaceStats, Stats, View};
+pub use watcher::Watcher;
 
 /// A position in the log. Rises by every change, never falls, never repeats, and survives a crash.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -91,13 +130,16 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 ///
 /// A log is made with the [`Sink`] that it feeds. `commit` may answer before or after the sink has seen the change.
 pub trait Log: Send + Sync + 'static {
-    /// Appends one change if its expectations hold.
+    /// Appends one change if its expectations hold. When neither the expectation nor the guard holds, the answer is
+    /// [`Outcome::Conflict`]. Deleting what is expected to be absent is a conflict too.
+    ///
+    /// A commit whose caller goes away may still happen.
     fn commit(&self, change: Change) -> BoxFuture<'_, Result<Outcome, StoreError>>;
 
     /// A revision that is not older than any commit acknowledged, by anyone, before the call.
     fn probe(&self) -> BoxFuture<'_, Result<Revision, StoreError>>;
 
-    /// Gives up the past before this revision.
+    /// Gives up the past before this revision. To give it up twice is no error.
     fn compact(&self, before: Revision) -> BoxFuture<'_, Result<(), StoreError>>;
 }
 
@@ -121,6 +163,56 @@ pub struct Event {
     pub revision: Revision,
 }
 
-mod view;
+/// What a log or a store was busy with, for whoever counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Operation {
+    /// A commit of a key that was expected to be absent.
+    Create,
+    /// A commit of a key that was expected at a revision.
+    Update,
+    /// A commit without a value.
+    Delete,
+    /// Asking the log for its newest revision.
+    Probe,
+    /// Giving up the past.
+    Compact,
+    /// Reading the whole state. Only etcd's log has it.
+    List,
+    /// Asking for a lease, likewise.
+    Lease,
+    /// Writing a group of changes to the disk, its fsync included. Only the embedded log has it.
+    Batch,
+}
 
-pub use view::{Gone, Happening, Item, Place, Reader, Root, Space, Store, Trigger, View, Watcher};
+impl Operation {
+    /// The word for a label.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Delete => "delete",
+            Self::Probe => "probe",
+            Self::Compact => "compact",
+            Self::List => "list",
+            Self::Lease => "lease",
+            Self::Batch => "batch",
+        }
+    }
+}
+
+/// How an operation ended, as a counter sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Ending {
+    /// The log answered, be it with a conflict.
+    Answered,
+    /// It did not.
+    Failed,
+}
+
+/// Is told of every operation and how long it took. Called on the path of the work: must be quick.
+pub type Observer = std::sync::Arc<dyn Fn(Operation, Duration, Ending) + Send + Sync>;
+
+#[cfg(test)]
+mod join_tests;
+#[cfg(test)]
+mod view_tests;

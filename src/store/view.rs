@@ -1,187 +1,281 @@
 //! The newest state and the recent past, in memory.
+//!
+//! One writer (the log, see `feed`), many readers, one lock that is held for microseconds: values are decoded before it is taken,
+//! roots are rebuilt and wakers woken after it is dropped. Lock order: `state`, then a space's `waiting`.
 
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
+use hashbrown::HashMap;
 use imbl::OrdMap;
+use parking_lot::RwLock;
+use tokio::time::Instant;
 
-use super::{Change, Event, Log, Outcome, Revision, Sink, StoreError};
+use super::Revision;
+use super::bucket::{Label, Ticket};
+use super::item::{Gone, Item, Reader, Space};
+use super::root::{Reason, Root};
+use super::shelf::{Aftermath, Shelf};
+use super::tide::Tide;
+use super::watcher::{Cursor, Watcher};
 
-/// What the view keeps of a value.
-pub trait Item: Send + Sync + Sized + 'static {
-    /// Forms derived from an event (framed lines and the like), made on demand and shared by all watchers. They are dropped with the event.
-    type Forms: Default + Send + Sync;
-
-    /// Bytes held in memory, roughly.
-    fn weight(&self) -> usize;
-
-    /// Names each trigger value of this item: a watcher that fixes one of them is woken by nothing else.
-    fn triggers(&self, each: &mut dyn FnMut(Trigger<'_>));
-}
-
-/// A field that a watcher may fix, and its value. The field is a small number whose meaning the item's owner knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Trigger<'a> {
-    /// Which field.
-    pub field: u8,
-    /// Its value.
-    pub value: &'a str,
-}
-
-/// One resource's part of the key space.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Space(pub u32);
-
-/// Where a key belongs: its space, and where its name within the space begins (`/registry/pods/` is 15 bytes).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// The space.
-    pub space: Space,
-    /// Bytes of the key before the name.
-    pub prefix: usize,
-}
-
-/// How the view understands keys and values. Given by the room above.
-pub trait Reader<T>: Send + Sync + 'static {
-    /// The place of a key; `None` for keys of others, which only move the revision.
-    fn place(&self, key: &[u8]) -> Option<Place>;
-
-    /// The item of a value. An undecodable value is an item too: how it shows is the reader's affair.
-    fn read(&self, space: Space, key: &[u8], value: Bytes, revision: Revision) -> T;
-}
-
-/// The state of one space at one revision. Cheap to clone, never changes.
-pub struct Root<T> {
-    /// When.
-    pub revision: Revision,
-    /// The items by name within the space, like `default/nginx`.
-    pub items: OrdMap<Bytes, Arc<T>>,
-}
-
-impl<T> Clone for Root<T> {
-    fn clone(&self) -> Self {
-        Self { revision: self.revision, items: self.items.clone() }
-    }
-}
-
-/// The asked revision is no longer (or was never) known; the oldest that is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Gone(pub Revision);
-
-/// One event of one key as the ring keeps it: what was, what is.
-pub struct Happening<T: Item> {
-    /// When.
-    pub revision: Revision,
-    /// The name within the space.
-    pub name: Bytes,
-    /// Before; `None` for a creation.
-    pub old: Option<Arc<T>>,
-    /// After; `None` for a deletion.
-    pub new: Option<Arc<T>>,
-    /// Derived forms.
-    pub forms: T::Forms,
+/// How much of the past a view keeps, and how patient its store is.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Bytes of events in all spaces together. Over it, the space that holds most gives up its oldest.
+    pub ring_bytes: usize,
+    /// Bytes that kept roots pin in all spaces together. Over it, the oldest go.
+    pub roots_bytes: usize,
+    /// How long events are kept within the budget; promised roots are kept twice as long. At least 75 s in production.
+    pub keep: Duration,
+    /// How long a commit, a probe or a consistent read waits for the log and for the view.
+    pub patience: Duration,
 }
 
 /// The newest state and the recent past of all spaces.
 pub struct View<T: Item> {
-    _items: std::marker::PhantomData<T>,
+    pub(super) reader: Arc<dyn Reader<T>>,
+    pub(super) limits: Limits,
+    pub(super) state: RwLock<State<T>>,
+    pub(super) tide: Tide,
+}
+
+/// What a view holds, for metrics.
+#[derive(Clone, Debug, Default)]
+pub struct Stats {
+    /// The newest revision.
+    pub revision: Revision,
+    /// The spaces that were ever used, in their order.
+    pub spaces: Vec<SpaceStats>,
+}
+
+/// What one space holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SpaceStats {
+    /// Which.
+    pub space: Space,
+    /// Number of items.
+    pub items: usize,
+    /// Bytes of the items.
+    pub bytes: usize,
+    /// Number of events in the ring.
+    pub ring_events: usize,
+    /// Bytes of the events.
+    pub ring_bytes: usize,
+    /// Number of kept roots.
+    pub roots: usize,
+    /// Bytes they pin.
+    pub roots_bytes: usize,
+    /// Number of watchers.
+    pub watchers: usize,
+}
+
+pub(super) struct State<T: Item> {
+    pub(super) revision: Revision,
+    pub(super) shelves: HashMap<Space, Shelf<T>, foldhash::fast::RandomState>,
+    /// The revision of the first state: nothing is known of the past before it.
+    pub(super) base: Revision,
+    /// Open intervals of revisions whose events were missed, because the log had lost its place.
+    pub(super) holes: Vec<(Revision, Revision)>,
+    swept: Option<Instant>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { ring_bytes: 64 << 20, roots_bytes: 32 << 20, keep: Duration::from_secs(300), patience: Duration::from_secs(5) }
+    }
 }
 
 impl<T: Item> View<T> {
-    /// The newest item of a name.
-    pub fn item(&self, _space: Space, _name: &[u8]) -> Option<Arc<T>> {
-        todo!()
+    pub(super) fn new(reader: Arc<dyn Reader<T>>, limits: Limits) -> Self {
+        let state =
+            State { revision: Revision(0), shelves: HashMap::default(), base: Revision(0), holes: Vec::new(), swept: None };
+        Self { reader, limits, state: RwLock::new(state), tide: Tide::default() }
     }
 
-    /// The newest revision that is applied whole.
+    /// The newest item of a name.
+    pub fn item(&self, space: Space, name: &[u8]) -> Option<Arc<T>> {
+        self.state.read().shelves.get(&space)?.items.get(name).cloned()
+    }
+
+    /// The newest revision that is applied whole; 0 until the log has told the first state.
     pub fn revision(&self) -> Revision {
-        todo!()
+        self.tide.revision()
     }
 
     /// The newest state of a space.
-    pub fn root(&self, _space: Space) -> Root<T> {
-        todo!()
+    pub fn root(&self, space: Space) -> Root<T> {
+        let state = self.state.read();
+        Root { revision: state.revision, items: state.shelves.get(&space).map(|shelf| shelf.items.clone()).unwrap_or_default() }
     }
 
     /// The state of a space at exactly `revision`.
     ///
     /// # Errors
-    /// [`Gone`] when the ring and the kept roots do not reach so far back.
-    pub fn root_at(&self, _space: Space, _revision: Revision) -> Result<Root<T>, Gone> {
-        todo!()
+    /// [`Gone`] when the ring and the kept roots do not reach so far back, or when the revision has not come yet.
+    pub fn root_at(&self, space: Space, revision: Revision) -> Result<Root<T>, Gone> {
+        let (mut root, undone) = {
+            let state = self.state.read();
+            let newest = Root { revision: state.revision, items: OrdMap::new() };
+            let Some(shelf) = state.shelves.get(&space) else {
+                state.known(revision, state.base)?;
+                return Ok(Root { revision, ..newest });
+            };
+            if let Some(root) = shelf.roots.exact(revision) {
+                return Ok(root.clone());
+            }
+            state.known(revision, shelf.ring.floor())?;
+            let root = match shelf.roots.not_before(revision) {
+                Some(root) => root.clone(),
+                None => Root { items: shelf.items.clone(), ..newest },
+            };
+            let undone = shelf.ring.between(revision, root.revision);
+            (root, undone)
+        };
+        root.undo(&undone, revision);
+        Ok(root)
     }
 
     /// Keeps a root for later [`View::root_at`], because its revision was handed out (`continue`).
-    pub fn keep(&self, _space: Space, _root: &Root<T>) {
-        todo!()
+    pub fn keep(&self, space: Space, root: &Root<T>) {
+        let mut after = Aftermath::new();
+        {
+            let mut state = self.state.write();
+            let base = state.base;
+            let shelf = state.shelves.entry(space).or_insert_with(|| Shelf::new(base));
+            shelf.roots.keep(root.clone(), Reason::Promise, Instant::now());
+            state.trim_roots(self.limits.roots_bytes, &mut after);
+        }
+        after.finish();
     }
 
-    /// All events of a space after `from`, in order. With a trigger, events that have its value neither before nor after are left out.
+    /// All events of a space after `from`, in order. With a trigger, events that have its value neither before nor after are left
+    /// out. A `from` that has not come yet is waited for.
     ///
     /// # Errors
     /// [`Gone`] when the ring no longer holds everything after `from`.
-    pub fn watch(self: &Arc<Self>, _space: Space, _from: Revision, _trigger: Option<(u8, String)>) -> Result<Watcher<T>, Gone> {
-        todo!()
+    pub fn watch(self: &Arc<Self>, space: Space, from: Revision, trigger: Option<(u8, String)>) -> Result<Watcher<T>, Gone> {
+        let trigger = trigger.map(|(field, value)| Box::new(Label { field, value: value.into_boxed_str() }));
+        let mut state = self.state.write();
+        let base = state.base;
+        state.outside_holes(from)?;
+        let shelf = state.shelves.entry(space).or_insert_with(|| Shelf::new(base));
+        let next = shelf.ring.after(from)?;
+        shelf.watchers += 1;
+        let cursor = match &trigger {
+            None => Cursor::Ring { next },
+            Some(label) => {
+                let bucket = shelf.buckets.join(label, shelf.ring.next());
+                match next < bucket.since {
+                    true => Cursor::Search { next, until: bucket.since, then: bucket.origin },
+                    false => Cursor::Bucket { next: bucket.from(next) },
+                }
+            }
+        };
+        drop(state);
+        Ok(Watcher::new(self.clone(), space, from, (cursor, trigger)))
+    }
+
+    /// What is held, for metrics: a few numbers a space.
+    pub fn stats(&self) -> Stats {
+        let state = self.state.read();
+        let mut spaces: Vec<_> = state.shelves.iter().map(|(space, shelf)| shelf.stats(*space)).collect();
+        spaces.sort_unstable_by_key(|stats| stats.space);
+        Stats { revision: state.revision, spaces }
+    }
+
+    /// A digest of the names and revisions of a space, and the revision it was taken at: equal states have equal digests.
+    pub fn digest(&self, space: Space) -> (Revision, u64) {
+        let root = self.root(space);
+        let mut digest = super::digest::Digest::default();
+        for (name, item) in &root.items {
+            digest.add(name);
+            digest.add(&item.revision().0.to_le_bytes());
+        }
+        (root.revision, digest.value())
+    }
+
+    /// Counts a watcher out.
+    pub(super) fn leave(&self, space: Space, trigger: Option<&Label>, ticket: Option<Ticket>) {
+        let mut state = self.state.write();
+        let Some(shelf) = state.shelves.get_mut(&space) else { return };
+        shelf.watchers -= 1;
+        let left = match trigger {
+            Some(label) => shelf.buckets.leave(label, ticket),
+            None => (ticket.and_then(|ticket| shelf.waiting.get_mut().withdraw(ticket)), None),
+        };
+        drop(state);
+        drop(left);
     }
 }
 
-/// A reader's place in a space's events. No queue of its own: a writer never waits for it.
-pub struct Watcher<T: Item> {
-    _items: std::marker::PhantomData<T>,
-}
-
-impl<T: Item> Watcher<T> {
-    /// The next event; pending while there is none. `Err` once the reader was overtaken by the ring.
-    pub fn poll_next(&mut self, _context: &mut Context<'_>) -> Poll<Result<Arc<Happening<T>>, Gone>> {
-        todo!()
+impl<T: Item> State<T> {
+    /// Whether the state at `revision` can be rebuilt by a space whose ring reaches back to `floor`.
+    fn known(&self, revision: Revision, floor: Revision) -> Result<(), Gone> {
+        if revision < floor || revision > self.revision {
+            return Err(Gone(floor));
+        }
+        self.outside_holes(revision)
     }
 
-    /// Everything owed up to this revision has been delivered; the revision for a bookmark.
-    pub fn position(&self) -> Revision {
-        todo!()
-    }
-}
-
-/// A log and its view.
-pub struct Store<T: Item> {
-    _items: std::marker::PhantomData<T>,
-}
-
-impl<T: Item> Store<T> {
-    /// The view.
-    pub fn view(&self) -> &Arc<View<T>> {
-        todo!()
+    fn outside_holes(&self, revision: Revision) -> Result<(), Gone> {
+        match self.holes.iter().find(|(begin, end)| *begin < revision && revision < *end) {
+            Some((_, end)) => Err(Gone(*end)),
+            None => Ok(()),
+        }
     }
 
-    /// Commits, then waits until the view has applied what was committed (or the state that caused the conflict).
-    ///
-    /// # Errors
-    /// Those of the log. A commit whose fate was unknown has been read back before this answers.
-    pub async fn commit(&self, _change: Change) -> Result<Outcome, StoreError> {
-        todo!()
+    /// Lets go what is too old, now and then, and what is over the budgets, at once.
+    pub(super) fn trim(&mut self, limits: &Limits, now: Instant, after: &mut Aftermath<T>) {
+        if self.swept.is_none_or(|at| now.saturating_duration_since(at) >= SWEEP) {
+            self.swept = Some(now);
+            self.shelves.values_mut().for_each(|shelf| shelf.sweep(limits.keep, now, after));
+        }
+        let mut bytes: usize = self.shelves.values().map(|shelf| shelf.ring.bytes()).sum();
+        while bytes > limits.ring_bytes {
+            let Some(largest) = self.shelves.values_mut().max_by_key(|shelf| shelf.ring.bytes()) else { return };
+            let before = largest.ring.bytes();
+            // A few at a time: finding the largest costs a look at every space.
+            for _ in 0..FEW {
+                let shed = before - largest.ring.bytes();
+                if bytes - shed <= limits.ring_bytes || !largest.evict(after) {
+                    break;
+                }
+            }
+            bytes -= before - largest.ring.bytes();
+        }
+        self.trim_roots(limits.roots_bytes, after);
     }
 
-    /// Waits until the view holds every write acknowledged, by anyone, before the call. Waiters share one probe.
-    ///
-    /// # Errors
-    /// When the log does not answer, or the view does not follow in time.
-    pub async fn latest(&self) -> Result<Revision, StoreError> {
-        todo!()
-    }
-
-    /// Waits until the view has reached `revision`, for `patience` at most.
-    ///
-    /// # Errors
-    /// [`StoreError::Future`] when it has not.
-    pub async fn reach(&self, _revision: Revision, _patience: Duration) -> Result<(), StoreError> {
-        todo!()
+    fn trim_roots(&mut self, budget: usize, after: &mut Aftermath<T>) {
+        let mut bytes: usize = self.shelves.values().map(|shelf| shelf.roots.bytes()).sum();
+        while bytes > budget {
+            let rooted = self.shelves.values_mut().filter(|shelf| shelf.roots.len() > 0);
+            let Some(oldest) = rooted.min_by_key(|shelf| shelf.roots.oldest()) else { return };
+            let before = oldest.roots.bytes();
+            after.roots.extend(oldest.roots.pop());
+            bytes -= before - oldest.roots.bytes();
+        }
     }
 }
 
-/// Joins a log and a view: `connect` makes the log, given the sink it feeds.
-pub fn open<T: Item>(_reader: Arc<dyn Reader<T>>, _connect: impl FnOnce(Arc<dyn Sink>) -> Arc<dyn Log>) -> Arc<Store<T>> {
-    let _: Option<Event> = None;
-    todo!()
+impl<T: Item> Shelf<T> {
+    fn stats(&self, space: Space) -> SpaceStats {
+        SpaceStats {
+            space,
+            items: self.items.len(),
+            bytes: self.bytes,
+            ring_events: self.ring.len(),
+            ring_bytes: self.ring.bytes(),
+            roots: self.roots.len(),
+            roots_bytes: self.roots.bytes(),
+            watchers: self.watchers,
+        }
+    }
 }
+
+/// So many events go before the largest space is searched again.
+const FEW: usize = 256;
+
+/// How often the old is swept out.
+const SWEEP: Duration = Duration::from_secs(5);

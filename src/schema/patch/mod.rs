@@ -1,8 +1,14 @@
 //! The patch types: (old, patch) -> new. Pure.
 
+mod json;
+mod merge;
+mod strategic;
+
 use serde_json::Value;
 
 use super::Schema;
+
+pub use json::faults as json_faults;
 
 /// Why a patch does not apply.
 #[derive(Debug, thiserror::Error)]
@@ -25,22 +31,34 @@ pub enum PatchError {
 ///
 /// # Errors
 /// See [`PatchError`].
-pub fn json(_old: &Value, _patch: &[u8]) -> Result<Value, PatchError> {
-    todo!()
+pub fn json(old: &Value, patch: &[u8]) -> Result<Value, PatchError> {
+    json::apply(old, patch)
 }
 
 /// RFC 7386.
 ///
 /// # Errors
 /// See [`PatchError`].
-pub fn merge(_old: &Value, _patch: &Value) -> Result<Value, PatchError> {
-    todo!()
+pub fn merge(old: &Value, patch: &Value) -> Result<Value, PatchError> {
+    merge::apply(old, patch)
 }
 
 /// Kubernetes' strategic merge, with its directives, by the merge keys of the type.
 ///
 /// # Errors
 /// See [`PatchError`].
-pub fn strategic(_schema: &Schema, _old: &Value, _patch: &Value) -> Result<Value, PatchError> {
-    todo!()
+pub fn strategic(schema: &Schema, old: &Value, patch: &Value) -> Result<Value, PatchError> {
+    strategic::apply(schema, old, patch)
+}
+
+/// A file of the folder with recordings and vectors of others; says so when it is not there.
+#[cfg(test)]
+pub(crate) fn shared(path: &str) -> Option<String> {
+    let beside = || concat!(env!("CARGO_MANIFEST_DIR"), "/../shared").to_owned();
+    let root = std::env::var("PORTCULLIS_SHARED").unwrap_or_else(|_| beside());
+    let text = std::fs::read_to_string(format!("{root}/{path}"));
+    if text.is_err() {
+        eprintln!("NOT RUN: {path} is not in {root} (set PORTCULLIS_SHARED)");
+    }
+    text.ok()
 }

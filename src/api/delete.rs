@@ -1,0 +1,13 @@
+//! Stands in for the verb until it is merged.
+
+use super::{Api, Call};
+use crate::body::Response;
+use crate::status::Status;
+
+pub(super) async fn serve(_api: &Api, _call: Call<'_>) -> Result<Response, Status> {
+    todo!()
+}
+
+pub(super) async fn collection(_api: &Api, _call: Call<'_>) -> Result<Response, Status> {
+    todo!()
+}

@@ -1,0 +1,170 @@
+//! LIST: which moment, which page, and the envelope around the slices (contract 4.3).
+
+mod moment;
+mod stream;
+mod token;
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use super::accept::{self, Accept, Form, Media};
+use super::object::Object;
+use super::render::{Render, table_head};
+use super::select::Selection;
+use super::table::Columns;
+use super::walk::Walk;
+use super::{Api, Call, answer, refusal};
+use crate::body::{Body, Response};
+use crate::request::{ListOptions, Query};
+use crate::status::Status;
+use crate::store::{Revision, Root};
+pub(super) use moment::Moment;
+use stream::{Items, Pieces};
+use token::Token;
+
+pub(super) async fn serve(api: &Api, call: Call<'_>) -> Result<Response, Status> {
+    let accept = Accept::of(&call)?;
+    let kind = &call.route.kind;
+    if accept.form == Form::Metadata {
+        let message =
+            format!("you requested PartialObjectMetadata, but the requested object is a list (*{}List)", answer::go_type(kind));
+        return Err(accept::unacceptable(message));
+    }
+    let options = options(&call)?;
+    let token = Token::of(&options)?;
+    let moment = Moment::of(&options, token.as_ref())?;
+    let limit = if moment.ignores_limit() { 0 } else { usize::try_from(options.limit).unwrap_or(0) };
+    let selection = Selection::of(&call.route, options)?;
+    let (root, stamp) = match &kind.storage {
+        Some(storage) => match moment.root(api, storage.space, token.as_ref()).await? {
+            Ok(found) => found,
+            Err(refused) => return Ok(refused),
+        },
+        None => (
+            Root { revision: Revision(0), items: imbl::OrdMap::new() },
+            api.store.latest().await.map_err(|error| refusal::store(&error))?,
+        ),
+    };
+    let narrow = selection.is_narrow();
+    let after = token.map(|token| token.start);
+    let list = List { api, call: &call, accept: &accept, stamp };
+    if limit == 0 {
+        list.whole(root, selection, after.as_deref()).await
+    } else {
+        list.page(root, selection, (after.as_deref(), limit, narrow)).await
+    }
+}
+
+/// Reads and checks the options of a list or watch.
+pub(super) fn options(call: &Call<'_>) -> Result<ListOptions, Status> {
+    let query = Query::parse(call.request.uri().query().unwrap_or_default());
+    let mut options = ListOptions::parse(&query).map_err(|bad| Status::bad_request(bad.0))?;
+    options.watch = call.route.action == super::route::Action::Watch;
+    let faults = options.faults();
+    if faults.is_empty() { Ok(options) } else { Err(refusal::bad_options("ListOptions", &faults)) }
+}
+
+/// A list that is about to be answered.
+struct List<'a> {
+    api: &'a Api,
+    call: &'a Call<'a>,
+    accept: &'a Accept,
+    /// The list's own resourceVersion.
+    stamp: Revision,
+}
+
+impl List<'_> {
+    async fn whole(&self, root: Root<Object>, selection: Selection, after: Option<&str>) -> Result<Response, Status> {
+        if self.api.catalog.undecodable() > 0 {
+            look(Walk::new(root.clone(), selection.clone(), after)).await?;
+        }
+        if let Some(name) = selection.single(&self.call.route.kind) {
+            let found = root.items.get(name.as_bytes()).filter(|object| selection.has(object)).cloned();
+            return self.answer(Items::Page(found.into_iter().collect::<Vec<_>>().into_iter()), json!({}));
+        }
+        self.answer(Items::Walk(Box::new(Walk::new(root, selection, after))), json!({}))
+    }
+
+    /// At most `limit` items, and a token when objects are left; how many, only where nothing was selected by labels or fields.
+    async fn page(&self, root: Root<Object>, selection: Selection, at: (Option<&str>, usize, bool)) -> Result<Response, Status> {
+        let (after, limit, narrow) = at;
+        let prefix = selection.prefix();
+        let mut walk = Walk::new(root.clone(), selection, after);
+        let mut page: Vec<Arc<Object>> = Vec::new();
+        let mut last = String::new();
+        while !walk.is_done() && page.len() < limit {
+            walk.advance(BUDGET, |name, object| {
+                page.push(Arc::clone(object));
+                last = String::from_utf8_lossy(&name[prefix.len()..]).into_owned();
+                if page.len() == limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            });
+            tokio::task::yield_now().await;
+        }
+        if let Some((name, cause)) = page.iter().find_map(|object| object.fault()) {
+            return Err(refusal::undecodable(name, cause));
+        }
+        let left = walk.left();
+        let mut metadata = json!({});
+        if left > 0 {
+            if let Some(storage) = &self.call.route.kind.storage {
+                self.api.store.view().keep(storage.space, &root);
+            }
+            metadata["continue"] = Token::after(self.stamp, &last).into();
+            if !narrow {
+                metadata["remainingItemCount"] = left.into();
+            }
+        }
+        self.answer(Items::Page(page.into_iter()), metadata)
+    }
+
+    fn answer(&self, items: Items, mut metadata: Value) -> Result<Response, Status> {
+        metadata["resourceVersion"] = self.stamp.to_string().into();
+        let kind = &self.call.route.kind;
+        let mut head = Vec::new();
+        match self.accept.form {
+            Form::Table(version) => table_head(version, &metadata, Some(Columns::of(kind)), &mut head),
+            Form::MetadataList | Form::Metadata => head_of(("PartialObjectMetadataList", "meta.k8s.io/v1"), &metadata, &mut head),
+            Form::Whole | Form::Groups => head_of((&format!("{}List", kind.kind), &kind.api_version()), &metadata, &mut head),
+        }
+        let mut pieces = Pieces::new(head, items, Render::new(kind, self.accept));
+        match self.accept.media {
+            Media::Json => Ok(pieces.answer(self.accept)),
+            Media::Yaml => Ok(full(Media::Yaml, answer::yaml(&pieces.whole())?)),
+            Media::Protobuf => Ok(full(Media::Protobuf, answer::protobuf(&pieces.whole())?)),
+        }
+    }
+}
+
+/// Refuses a list over something that cannot be decoded. Yields between pieces.
+async fn look(mut walk: Walk) -> Result<(), Status> {
+    let mut fault = None;
+    while !walk.is_done() {
+        walk.advance(BUDGET, |_, object| match object.fault() {
+            Some((name, cause)) => {
+                fault = Some(refusal::undecodable(name, cause));
+                ControlFlow::Break(())
+            }
+            None => ControlFlow::Continue(()),
+        });
+        if let Some(fault) = fault {
+            return Err(fault);
+        }
+        tokio::task::yield_now().await;
+    }
+    Ok(())
+}
+
+fn head_of((kind, api_version): (&str, &str), metadata: &Value, out: &mut Vec<u8>) {
+    let head = format!(r#"{{"kind":"{kind}","apiVersion":"{api_version}","metadata":{metadata},"items":["#);
+    out.extend_from_slice(head.as_bytes());
+}
+
+fn full(media: Media, bytes: Vec<u8>) -> Response {
+    answer::respond(StatusCode::OK, media.name(), Body::full(bytes))
+}
+
+/// Objects looked at before others get their turn.
+const BUDGET: usize = 2048;

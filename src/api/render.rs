@@ -1,0 +1,117 @@
+//! One object in the form that was asked for: whole, as metadata, or as a row of a table.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::accept::{Accept, Form, Include};
+use super::catalog::Kind;
+use super::convert;
+use super::object::Object;
+use super::object::frame::PARTIAL;
+use super::table::Columns;
+
+/// Writes objects of one kind in one form.
+#[derive(Clone)]
+pub(super) struct Render {
+    pub(super) kind: Arc<Kind>,
+    pub(super) form: Form,
+    include: Include,
+}
+
+impl Render {
+    pub(super) fn new(kind: &Arc<Kind>, accept: &Accept) -> Self {
+        Self { kind: Arc::clone(kind), form: accept.form, include: accept.include }
+    }
+
+    /// Whether objects go out as they are kept.
+    pub(super) fn is_slice(&self) -> bool {
+        matches!(self.form, Form::Whole | Form::Groups) && self.kind.is_stored_form()
+    }
+
+    /// The object as a document of its own; a Table has its columns only if asked for.
+    pub(super) fn document(&self, object: &Object, columns: Option<&Columns>, out: &mut Vec<u8>) {
+        match self.form {
+            Form::Whole | Form::Groups => out.extend_from_slice(&whole(&self.kind, object)),
+            Form::Metadata | Form::MetadataList => self.metadata(object, out),
+            Form::Table(version) => {
+                let revision = object.revision().to_string();
+                table_head(version, &json!({"resourceVersion": revision}), columns, out);
+                self.row(object, out);
+                out.extend_from_slice(b"]}");
+            }
+        }
+    }
+
+    /// The object as an item of a list, or a row of a table.
+    pub(super) fn item(&self, object: &Object, out: &mut Vec<u8>) {
+        match self.form {
+            Form::Whole | Form::Groups if self.kind.is_stored_form() => {
+                out.push(b'{');
+                out.extend_from_slice(&object.bytes()[object.item_start()..]);
+            }
+            Form::Whole | Form::Groups => {
+                let mut value = served(&self.kind, object);
+                if let Some(members) = value.as_object_mut() {
+                    members.remove("kind");
+                    members.remove("apiVersion");
+                }
+                out.extend_from_slice(&serde_json::to_vec(&value).unwrap_or_default());
+            }
+            Form::Metadata | Form::MetadataList => self.metadata(object, out),
+            Form::Table(_) => self.row(object, out),
+        }
+    }
+
+    fn metadata(&self, object: &Object, out: &mut Vec<u8>) {
+        out.extend_from_slice(PARTIAL);
+        out.extend_from_slice(&object.metadata());
+        out.push(b'}');
+    }
+
+    fn row(&self, object: &Object, out: &mut Vec<u8>) {
+        out.push(b'{');
+        Columns::of(&self.kind).row(&object.value(), Timestamp::now(), out);
+        out.extend_from_slice(b",\"object\":");
+        match self.include {
+            Include::None => out.extend_from_slice(b"null"),
+            Include::Object => out.extend_from_slice(&whole(&self.kind, object)),
+            Include::Metadata => {
+                let Form::Table(version) = self.form else { return self.metadata(object, out) };
+                out.extend_from_slice(
+                    format!(r#"{{"kind":"PartialObjectMetadata","apiVersion":"{version}","metadata":"#).as_bytes(),
+                );
+                out.extend_from_slice(&object.metadata());
+                out.push(b'}');
+            }
+        }
+        out.push(b'}');
+    }
+}
+
+/// The JSON of an object in the form in which `kind` serves it.
+pub(super) fn whole(kind: &Kind, object: &Object) -> Bytes {
+    if kind.is_stored_form() { object.bytes().clone() } else { crate::schema::write(&served(kind, object)).into() }
+}
+
+/// The value of an object in the form in which `kind` serves it.
+pub(super) fn served(kind: &Kind, object: &Object) -> Value {
+    let mut value = object.value();
+    let Some(storage) = kind.storage.as_ref().filter(|_| !kind.is_stored_form()) else { return value };
+    let from = (storage.group.as_str(), storage.version.as_str(), kind.kind.as_str());
+    if let Err(cause) = convert::convert(from, (&kind.group, &kind.version, &kind.kind), &mut value) {
+        tracing::error!(%cause, name = object.name(), "an object cannot be shown in another version");
+    }
+    value["apiVersion"] = kind.api_version().into();
+    value
+}
+
+/// The beginning of a Table, up to the bracket of its rows. Without columns, `null` stands for them.
+pub(super) fn table_head(version: &str, metadata: &Value, columns: Option<&Columns>, out: &mut Vec<u8>) {
+    let head = format!(r#"{{"kind":"Table","apiVersion":"{version}","metadata":{metadata},"columnDefinitions":"#);
+    out.extend_from_slice(head.as_bytes());
+    out.extend_from_slice(columns.map_or(b"null", |columns| &columns.definitions));
+    out.extend_from_slice(b",\"rows\":[");
+}

@@ -1,0 +1,91 @@
+//! Tables: what `kubectl get` prints. Columns and plain cells are data (`columns.txt`); what needs thought is in one file a family.
+
+mod age;
+mod cell;
+mod cluster;
+mod format;
+mod network;
+mod pod;
+mod scaler;
+mod storage;
+mod workload;
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::catalog::Kind;
+use cell::Cell;
+
+/// The columns of a kind.
+pub(super) struct Columns {
+    cells: Vec<Cell>,
+    /// The JSON of `columnDefinitions`.
+    pub(super) definitions: Vec<u8>,
+    is_pod: bool,
+}
+
+impl Columns {
+    /// The columns of a kind; name and creation time for kinds without any of their own.
+    pub(super) fn of(kind: &Kind) -> &'static Self {
+        let group = if kind.group == "events.k8s.io" { "" } else { kind.group.as_str() };
+        let name = if group.is_empty() { kind.kind.clone() } else { format!("{group}/{}", kind.kind) };
+        TABLES.get(name.as_str()).unwrap_or(&TABLES["*"])
+    }
+
+    /// Writes the members of a row up to its `object`: `"cells":[...]`, and `"conditions"` where there are any.
+    pub(super) fn row(&self, object: &Value, now: Timestamp, out: &mut Vec<u8>) {
+        let cells: Vec<Value> = self.cells.iter().map(|cell| cell.of(object, now)).collect();
+        out.extend_from_slice(b"\"cells\":");
+        append(out, &cells);
+        if let Some(conditions) = self.is_pod.then(|| pod::conditions(object)).flatten() {
+            out.extend_from_slice(b",\"conditions\":");
+            append(out, &conditions);
+        }
+    }
+}
+
+fn append(out: &mut Vec<u8>, value: &impl serde::Serialize) {
+    // Values without maps of odd keys cannot fail to print.
+    let _ = serde_json::to_writer(out, value);
+}
+
+fn parse(text: &str) -> HashMap<&str, Columns> {
+    let mut tables = HashMap::new();
+    let mut known = HashMap::new();
+    let mut current: Option<(&str, Vec<Value>, Vec<Cell>)> = None;
+    for line in text.lines().filter(|line| !line.starts_with('#')).chain(["= "]) {
+        if let Some(name) = line.strip_prefix("= ") {
+            let done = current.replace((name, Vec::new(), Vec::new()));
+            tables.extend(done.map(|(name, definitions, cells)| (name, columns(name, &definitions, cells))));
+            continue;
+        }
+        match (line.split('\t').collect::<Vec<_>>().as_slice(), &mut current) {
+            ([word, text], None) => drop(known.insert(*word, *text)),
+            ([name, kind, priority, cell, description], Some((_, definitions, cells))) => {
+                let description = known.get(description).unwrap_or(description).replace("\\n", "\n");
+                definitions.push(definition(name, kind, priority, &description));
+                cells.push(Cell::parse(cell));
+            }
+            _ => panic!("columns.txt: {line}"),
+        }
+    }
+    tables
+}
+
+fn columns(name: &str, definitions: &[Value], cells: Vec<Cell>) -> Columns {
+    Columns { cells, definitions: serde_json::to_vec(definitions).unwrap_or_default(), is_pod: name == "Pod" }
+}
+
+fn definition(name: &str, kind: &str, priority: &str, description: &str) -> Value {
+    let format = if name == "Name" && priority == "0" { "name" } else { "" };
+    let priority: u8 = priority.parse().unwrap_or_default();
+    serde_json::json!({"name": name, "type": kind, "format": format, "description": description, "priority": priority})
+}
+
+static TABLES: LazyLock<HashMap<&'static str, Columns>> = LazyLock::new(|| parse(include_str!("columns.txt")));
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,243 @@
+//! The feeder: compiles what the view says of rights and lives into the facts that policy and identity decide by.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use serde::Deserialize;
+
+use crate::api::catalog::Catalog;
+use crate::api::object::Object;
+use crate::identity::{self, Holder, Life};
+use crate::live::Live;
+use crate::policy::{self, Authorizer, graph};
+use crate::store::{Happening, Space, Store, View, Watcher};
+
+/// Events applied before the facts are swapped: a flood is followed in steps, not at its end.
+const STEP: usize = 1_024;
+
+/// The kinds that decisions depend on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Topic {
+    ClusterRole,
+    ClusterRoleBinding,
+    Role,
+    RoleBinding,
+    ServiceAccount,
+    Secret,
+    Pod,
+    Node,
+    PersistentVolume,
+    VolumeAttachment,
+    ResourceSlice,
+}
+
+const TOPICS: [(Topic, &str, &str); 11] = [
+    (Topic::ClusterRole, "rbac.authorization.k8s.io", "clusterroles"),
+    (Topic::ClusterRoleBinding, "rbac.authorization.k8s.io", "clusterrolebindings"),
+    (Topic::Role, "rbac.authorization.k8s.io", "roles"),
+    (Topic::RoleBinding, "rbac.authorization.k8s.io", "rolebindings"),
+    (Topic::ServiceAccount, "", "serviceaccounts"),
+    (Topic::Secret, "", "secrets"),
+    (Topic::Pod, "", "pods"),
+    (Topic::Node, "", "nodes"),
+    (Topic::PersistentVolume, "", "persistentvolumes"),
+    (Topic::VolumeAttachment, "storage.k8s.io", "volumeattachments"),
+    (Topic::ResourceSlice, "resource.k8s.io", "resourceslices"),
+];
+
+/// Where the facts go.
+pub(super) struct Outlet {
+    /// Decides by the rights.
+    pub(super) authorizer: Arc<Authorizer>,
+    /// What tokens' lives hang on.
+    pub(super) identity: Arc<Live<identity::Facts>>,
+}
+
+/// Follows the view and swaps the facts.
+pub(super) struct Feeder {
+    view: Arc<View<Object>>,
+    topics: Vec<(Topic, Space)>,
+    watchers: Vec<(Topic, Watcher<Object>)>,
+    policy: policy::Facts,
+    identity: identity::Facts,
+    outlet: Outlet,
+}
+
+/// How a round of following ended.
+enum Round {
+    /// This many events were applied.
+    Applied,
+    /// The past was given up before it was read.
+    Gone,
+}
+
+impl Feeder {
+    /// A feeder with the facts of this moment already handed out.
+    pub(super) fn new(catalog: &Catalog, store: &Store<Object>, outlet: Outlet) -> Self {
+        let find = |(topic, group, plural)| {
+            let kind = catalog.all().iter().find(|kind| kind.group == group && kind.plural == plural && kind.storage.is_some())?;
+            Some((topic, kind.storage.as_ref()?.space))
+        };
+        let topics = TOPICS.into_iter().filter_map(find).collect();
+        let (policy, identity) = Default::default();
+        let mut feeder = Self { view: store.view().clone(), topics, watchers: Vec::new(), policy, identity, outlet };
+        feeder.rebuild();
+        feeder
+    }
+
+    /// Follows until it is dropped.
+    pub(super) async fn run(mut self) {
+        loop {
+            match std::future::poll_fn(|context| self.poll_round(context)).await {
+                Round::Applied => self.publish(),
+                Round::Gone => self.rebuild(),
+            }
+            // A flood of events may keep every poll ready: others run in between.
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn poll_round(&mut self, context: &mut Context<'_>) -> Poll<Round> {
+        let mut applied = 0;
+        for index in 0..self.watchers.len() {
+            while applied < STEP {
+                let (topic, watcher) = &mut self.watchers[index];
+                let topic = *topic;
+                match watcher.poll_next(context) {
+                    Poll::Pending => break,
+                    Poll::Ready(Err(_)) => return Poll::Ready(Round::Gone),
+                    Poll::Ready(Ok(happening)) => self.follow(topic, &happening),
+                }
+                applied += 1;
+            }
+        }
+        if applied > 0 { Poll::Ready(Round::Applied) } else { Poll::Pending }
+    }
+
+    /// Reads everything anew and follows from there.
+    fn rebuild(&mut self) {
+        self.policy = policy::Facts::default();
+        self.identity = identity::Facts::new();
+        self.watchers.clear();
+        for (topic, space) in self.topics.clone() {
+            // The ring may give up the root's revision in between: then the next root is newer.
+            let (root, watcher) = loop {
+                let root = self.view.root(space);
+                if let Ok(watcher) = self.view.watch(space, root.revision, None) {
+                    break (root, watcher);
+                }
+            };
+            for object in root.items.values() {
+                self.learn(topic, object);
+            }
+            self.watchers.push((topic, watcher));
+        }
+        self.publish();
+    }
+
+    fn publish(&self) {
+        self.outlet.authorizer.facts.swap(self.policy.clone());
+        self.outlet.identity.swap(self.identity.clone());
+    }
+
+    fn follow(&mut self, topic: Topic, happening: &Happening<Object>) {
+        match (&happening.new, &happening.old) {
+            (Some(object), _) => self.learn(topic, object),
+            (None, Some(object)) => self.forget(topic, object),
+            (None, None) => {}
+        }
+    }
+
+    fn learn(&mut self, topic: Topic, object: &Object) {
+        match topic {
+            Topic::ClusterRole => self.rights(topic, object, policy::Facts::with_cluster_role),
+            Topic::ClusterRoleBinding => self.rights(topic, object, policy::Facts::with_cluster_role_binding),
+            Topic::Role => self.rights(topic, object, policy::Facts::with_role),
+            Topic::RoleBinding => self.rights(topic, object, policy::Facts::with_role_binding),
+            Topic::ServiceAccount => self.life(Holder::Account, object),
+            Topic::Secret => self.life(Holder::Secret, object),
+            Topic::Node => self.life(Holder::Node, object),
+            Topic::Pod => {
+                self.life(Holder::Pod, object);
+                self.edges(topic, object, |graph, pod: &graph::Pod| graph.with_pod(pod));
+            }
+            Topic::PersistentVolume => self.edges(topic, object, |graph, volume: &graph::PersistentVolume| graph.with_volume(volume)),
+            Topic::VolumeAttachment => {
+                self.edges(topic, object, |graph, at: &OnNode| graph.with_attachment(object.name(), at.spec.node_name.as_deref()));
+            }
+            Topic::ResourceSlice => {
+                self.edges(topic, object, |graph, at: &OnNode| graph.with_slice(object.name(), at.spec.node_name.as_deref()));
+            }
+        }
+    }
+
+    fn forget(&mut self, topic: Topic, object: &Object) {
+        let (namespace, name) = (object.namespace(), object.name());
+        let graph = self.policy.graph();
+        match topic {
+            Topic::ClusterRole => self.policy = self.policy.without_cluster_role(name),
+            Topic::ClusterRoleBinding => self.policy = self.policy.without_cluster_role_binding(name),
+            Topic::Role => self.policy = self.policy.without_role(namespace, name),
+            Topic::RoleBinding => self.policy = self.policy.without_role_binding(namespace, name),
+            Topic::ServiceAccount => self.identity.remove(Holder::Account, namespace, name),
+            Topic::Secret => self.identity.remove(Holder::Secret, namespace, name),
+            Topic::Node => self.identity.remove(Holder::Node, "", name),
+            Topic::Pod => {
+                self.policy = self.policy.with_graph(graph.without_pod(namespace, name));
+                self.identity.remove(Holder::Pod, namespace, name);
+            }
+            Topic::PersistentVolume => self.policy = self.policy.with_graph(graph.without_volume(name)),
+            Topic::VolumeAttachment => self.policy = self.policy.with_graph(graph.with_attachment(name, None)),
+            Topic::ResourceSlice => self.policy = self.policy.with_graph(graph.with_slice(name, None)),
+        }
+    }
+
+    /// A role or binding. One that cannot be read grants nothing.
+    fn rights<T: for<'de> Deserialize<'de>>(&mut self, topic: Topic, object: &Object, with: fn(&policy::Facts, T) -> policy::Facts) {
+        match serde_json::from_slice(object.bytes()) {
+            Ok(read) => self.policy = with(&self.policy, read),
+            Err(error) => {
+                tracing::error!(?topic, name = object.name(), namespace = object.namespace(), %error, "unreadable; it grants nothing");
+                self.forget(topic, object);
+            }
+        }
+    }
+
+    fn edges<T: for<'de> Deserialize<'de>>(&mut self, topic: Topic, object: &Object, with: impl FnOnce(&graph::Graph, &T) -> graph::Graph) {
+        match serde_json::from_slice(object.bytes()) {
+            Ok(read) => self.policy = self.policy.with_graph(with(self.policy.graph(), &read)),
+            Err(error) => {
+                tracing::error!(?topic, name = object.name(), namespace = object.namespace(), %error, "unreadable; it leads nowhere");
+                self.forget(topic, object);
+            }
+        }
+    }
+
+    fn life(&mut self, holder: Holder, object: &Object) {
+        let deleted = object.is_deleting().then(|| deletion(object)).flatten();
+        self.identity.insert(holder, object.namespace(), object.name(), Life { uid: object.uid().into(), deleted });
+    }
+}
+
+/// Objects that hang on a node by `spec.nodeName`.
+#[derive(Deserialize)]
+struct OnNode {
+    spec: OnNodeSpec,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct OnNodeSpec {
+    node_name: Option<String>,
+}
+
+/// The deletionTimestamp in seconds since the epoch; 0, long ago, when it cannot be read.
+fn deletion(object: &Object) -> Option<u64> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Metadata {
+        deletion_timestamp: Option<jiff::Timestamp>,
+    }
+    let read: Metadata = serde_json::from_slice(&object.metadata()).unwrap_or(Metadata { deletion_timestamp: None });
+    Some(read.deletion_timestamp.map_or(0, |at| u64::try_from(at.as_second()).unwrap_or(0)))
+}

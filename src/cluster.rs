@@ -1,0 +1,93 @@
+//! One cluster: whom it believes, what it permits, how much it takes, who answers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+use tokio::sync::watch;
+
+use crate::api::object::Object;
+use crate::backend::Backend;
+use crate::identity::{self, Identity, Resolver};
+use crate::limits::Limits;
+use crate::live::Live;
+use crate::policy::{Authorizer, Reach};
+use crate::request::{Attributes, Target, Verb};
+use crate::status::{Details, Status};
+use crate::store::Store;
+
+/// Rights that hang on the view are refused once it has not been proven fresh for so long.
+const STALE: Duration = Duration::from_secs(60);
+
+/// The parts of one cluster.
+pub struct Cluster {
+    /// Who asks.
+    pub resolver: Arc<Resolver>,
+    /// Whether they may.
+    pub authorizer: Arc<Authorizer>,
+    /// Whether there is room.
+    pub limits: Arc<Limits>,
+    /// Who answers.
+    pub backend: Backend,
+    /// The store under the built-in backend.
+    pub store: Arc<Store<Object>>,
+    /// What tokens' lives hang on.
+    pub accounts: Arc<Live<identity::Facts>>,
+    /// How far the server's own objects have come.
+    pub boot: watch::Receiver<Boot>,
+}
+
+/// How far the server's own objects have come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Boot {
+    /// Not yet.
+    Pending,
+    /// All are there.
+    Done,
+    /// They cannot be made.
+    Failed(String),
+}
+
+impl Cluster {
+    /// Waits until the server's own objects are there.
+    ///
+    /// # Errors
+    /// Why they cannot be made.
+    pub async fn booted(&self) -> Result<(), String> {
+        let mut boot = self.boot.clone();
+        let ended = boot.wait_for(|boot| *boot != Boot::Pending).await;
+        match ended.as_deref() {
+            Ok(Boot::Done) => Ok(()),
+            Ok(Boot::Failed(why)) => Err(why.clone()),
+            _ => Err("the server was stopped".to_owned()),
+        }
+    }
+
+    /// What a request can do besides what its method says: an apply creates, and so does a PUT of some kinds.
+    pub fn reach(&self, attributes: &Attributes, content_type: &str) -> Reach {
+        let Target::Resource(asked) = &attributes.target else { return Reach::AsAsked };
+        if !asked.subresource.is_empty() {
+            return Reach::AsAsked;
+        }
+        let creates = match attributes.verb {
+            Verb::Patch => content_type.trim_start().starts_with("application/apply-patch"),
+            Verb::Update => self.backend.creates_on_update(asked),
+            _ => false,
+        };
+        if creates { Reach::MayCreate } else { Reach::AsAsked }
+    }
+
+    /// Refuses where rights come from a view that nobody has vouched for in a minute. Those of `system:masters` do not.
+    ///
+    /// # Errors
+    /// 503.
+    pub fn current(&self, identity: &Identity, attributes: &Attributes) -> Result<(), Status> {
+        let depends = matches!(attributes.target, Target::Resource(_)) && !identity.is_in("system:masters");
+        if !depends || self.store.proven_fresh() < STALE {
+            return Ok(());
+        }
+        let details = Details { retry_after_seconds: 5, ..Details::default() };
+        let message = "the store has not answered for a minute: rights cannot be decided";
+        Err(Status::new(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", message).with_details(details))
+    }
+}

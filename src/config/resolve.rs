@@ -1,0 +1,269 @@
+//! From the file to the [`Config`]: defaults, cross-checks, and the files it names.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::file::{Mistake, Mistakes, Section};
+use super::{Authentication, Builtin, Config, Format, Limits, Listen, Log, Material, ServiceAccounts, Storage};
+use crate::policy::file::Policy;
+
+/// What every file begins with.
+const API_VERSION: &str = "portcullis.dev/v1";
+const KIND: &str = "Gateway";
+
+/// Reads the file at `path` and everything it names. Relative paths start at the file's folder.
+///
+/// # Errors
+/// All mistakes, in the order of the file's sections.
+pub fn load(path: &Path) -> Result<Config, Vec<Mistake>> {
+    let whole = |text: String| vec![Mistake { path: String::new(), text }];
+    let text = std::fs::read_to_string(path).map_err(|error| whole(format!("cannot read {}: {error}", path.display())))?;
+    let root = Section::parse(&text).map_err(|mistake| vec![mistake])?;
+    let folder = path.parent().unwrap_or(Path::new(".")).to_owned();
+    let mut reader = Reader { folder, files: vec![path.to_owned()], mistakes: Mistakes::default() };
+    let config = reader.config(root);
+    let mistakes = reader.mistakes.into_vec();
+    match config {
+        Some(config) if mistakes.is_empty() => Ok(config),
+        _ => Err(mistakes),
+    }
+}
+
+/// The state of one reading.
+struct Reader {
+    folder: PathBuf,
+    files: Vec<PathBuf>,
+    mistakes: Mistakes,
+}
+
+impl Reader {
+    /// Reads every section, also after a mistake; `None` when a part is missing that has no default.
+    fn config(&mut self, mut root: Section) -> Option<Config> {
+        self.header(&mut root);
+        let listen = self.listen(&mut root);
+        let health = self.health(&mut root);
+        let authentication = self.authentication(&mut root);
+        let policy = self.policy(&mut root);
+        let limits = self.limits(&mut root);
+        let builtin = self.backend(&mut root);
+        let log = self.log(&mut root);
+        root.end(&mut self.mistakes);
+        let files = std::mem::take(&mut self.files);
+        Some(Config { listen: listen?, health, authentication, policy, limits, builtin: builtin?, log, files })
+    }
+
+    fn header(&mut self, root: &mut Section) {
+        for (key, expected) in [("apiVersion", API_VERSION), ("kind", KIND)] {
+            let found: Option<String> = root.required(key, &mut self.mistakes);
+            if let Some(found) = found.filter(|found| found != expected) {
+                self.mistakes.note(key, format!("{found:?} is not known; this version reads {expected:?}"));
+            }
+        }
+    }
+
+    fn listen(&mut self, root: &mut Section) -> Option<Listen> {
+        let mut section = root.section("listen", &mut self.mistakes);
+        let absent = SocketAddr::from(([0, 0, 0, 0], 6443));
+        let address = section.or("address", absent, &mut self.mistakes);
+        let certificate = self.public(&mut section, "certificate");
+        let key = self.private(&mut section, "key");
+        let connections = section.or("connections", 20_000, &mut self.mistakes);
+        let handshakes = section.or("handshakes", 256, &mut self.mistakes);
+        let drain = section.duration("drain", Duration::from_secs(30), &mut self.mistakes);
+        for (key, value) in [("connections", connections), ("handshakes", handshakes)] {
+            if value == 0 {
+                self.mistakes.note(section.at(key), "must be at least 1");
+            }
+        }
+        section.end(&mut self.mistakes);
+        Some(Listen { address, certificate: certificate?, key: key?, connections, handshakes, drain })
+    }
+
+    fn health(&mut self, root: &mut Section) -> Option<SocketAddr> {
+        let mut section = root.section("health", &mut self.mistakes);
+        let enabled = section.or("enabled", true, &mut self.mistakes);
+        let address = section.or("address", SocketAddr::from(([127, 0, 0, 1], 6480)), &mut self.mistakes);
+        section.end(&mut self.mistakes);
+        enabled.then_some(address)
+    }
+
+    fn authentication(&mut self, root: &mut Section) -> Authentication {
+        let mut section = root.section("authentication", &mut self.mistakes);
+        let client_authorities = self.publics(&mut section, "clientAuthorities");
+        let mut anonymous = section.section("anonymous", &mut self.mistakes);
+        let paths = anonymous.optional::<Vec<String>>("paths", &mut self.mistakes);
+        anonymous.end(&mut self.mistakes);
+        let anonymous = paths.unwrap_or_else(|| ["/livez", "/readyz", "/healthz", "/version"].map(str::to_owned).to_vec());
+        let service_accounts =
+            section.optional_section("serviceAccounts", &mut self.mistakes).map(|accounts| self.service_accounts(accounts));
+        if client_authorities.is_empty() && service_accounts.is_none() {
+            self.mistakes
+                .note(section.at("clientAuthorities"), "nobody could be known: name an authority here, or serviceAccounts");
+        }
+        section.end(&mut self.mistakes);
+        Authentication { client_authorities, anonymous, service_accounts }
+    }
+
+    fn service_accounts(&mut self, mut section: Section) -> ServiceAccounts {
+        let issuers = section.list::<String>("issuers", &mut self.mistakes);
+        if issuers.is_empty() {
+            self.mistakes.note(section.at("issuers"), "at least one issuer is required, like https://kubernetes.default.svc");
+        }
+        let audiences = section.list::<String>("audiences", &mut self.mistakes);
+        let verification_keys = self.publics(&mut section, "verificationKeys");
+        let signing_key = match section.optional::<PathBuf>("signingKey", &mut self.mistakes) {
+            Some(path) => self.material(section.at("signingKey"), path, Material::private),
+            None => None,
+        };
+        if verification_keys.is_empty() && signing_key.is_none() {
+            self.mistakes.note(section.at("verificationKeys"), "at least one key is required to verify tokens");
+        }
+        section.end(&mut self.mistakes);
+        let audiences = if audiences.is_empty() { issuers.clone() } else { audiences };
+        ServiceAccounts { issuers, audiences, verification_keys, signing_key }
+    }
+
+    fn policy(&mut self, root: &mut Section) -> Policy {
+        let mut section = root.section("policy", &mut self.mistakes);
+        let components = section.list("components", &mut self.mistakes);
+        let profiles = section.or("profiles", Default::default(), &mut self.mistakes);
+        section.end(&mut self.mistakes);
+        Policy { components, profiles }
+    }
+
+    fn limits(&mut self, root: &mut Section) -> Limits {
+        let mut section = root.section("limits", &mut self.mistakes);
+        let read_only = section.or("readOnly", 400, &mut self.mistakes);
+        let mutating = section.or("mutating", 200, &mut self.mistakes);
+        let watches_per_identity = section.or("watchesPerIdentity", 10_000, &mut self.mistakes);
+        section.end(&mut self.mistakes);
+        Limits { read_only, mutating, watches_per_identity }
+    }
+
+    fn backend(&mut self, root: &mut Section) -> Option<Builtin> {
+        let mut section = root.section("backend", &mut self.mistakes);
+        let builtin = section.optional_section("builtin", &mut self.mistakes);
+        if builtin.is_none() {
+            self.mistakes.note(section.at("builtin"), "is required: the backend that answers");
+        }
+        section.end(&mut self.mistakes);
+        self.builtin(builtin?)
+    }
+
+    fn builtin(&mut self, mut section: Section) -> Option<Builtin> {
+        let store = section.optional_section("store", &mut self.mistakes);
+        if store.is_none() {
+            self.mistakes.note(section.at("store"), "is required: `embedded: {path: ...}` or `etcd: {endpoints: [...]}`");
+        }
+        let store = store.and_then(|store| self.storage(store));
+        let service_range = section.optional("serviceRange", &mut self.mistakes);
+        let node_ports: Option<String> = section.optional("nodePorts", &mut self.mistakes);
+        let node_ports = node_ports.map_or(Some((30_000, 32_767)), |text| {
+            let range = ports(&text);
+            if range.is_none() {
+                self.mistakes.note(section.at("nodePorts"), format!("{text:?} is no range of ports like 30000-32767"));
+            }
+            range
+        });
+        let advertise = section.optional("advertise", &mut self.mistakes);
+        let solo = section.or("solo", false, &mut self.mistakes);
+        let event_ttl = section.duration("eventTTL", Duration::from_secs(3600), &mut self.mistakes);
+        let history = section.duration("history", Duration::from_secs(300), &mut self.mistakes);
+        if history < Duration::from_secs(75) {
+            self.mistakes.note(section.at("history"), "must be at least 75s: watches are resumed that late");
+        }
+        section.end(&mut self.mistakes);
+        let service_range = service_range.unwrap_or(ipnet::IpNet::V4(ipnet::Ipv4Net::new_assert([10, 96, 0, 0].into(), 12)));
+        Some(Builtin { store: store?, service_range, node_ports: node_ports?, advertise, solo, event_ttl, history })
+    }
+
+    fn storage(&mut self, mut section: Section) -> Option<Storage> {
+        let embedded = section.optional_section("embedded", &mut self.mistakes);
+        let etcd = section.optional_section("etcd", &mut self.mistakes);
+        let path = section.at("etcd");
+        section.end(&mut self.mistakes);
+        match (embedded, etcd) {
+            (Some(embedded), None) => self.embedded(embedded),
+            (None, Some(etcd)) => self.etcd(etcd),
+            (None, None) => {
+                self.mistakes.note(path, "one of `embedded` and `etcd` is required");
+                None
+            }
+            (Some(_), Some(_)) => {
+                self.mistakes.note(path, "only one of `embedded` and `etcd` can hold the state");
+                None
+            }
+        }
+    }
+
+    fn embedded(&mut self, mut section: Section) -> Option<Storage> {
+        let path: Option<PathBuf> = section.required("path", &mut self.mistakes);
+        section.end(&mut self.mistakes);
+        Some(Storage::Embedded { path: self.folder.join(path?) })
+    }
+
+    fn etcd(&mut self, mut section: Section) -> Option<Storage> {
+        let endpoints = section.list::<String>("endpoints", &mut self.mistakes);
+        if endpoints.is_empty() {
+            self.mistakes.note(section.at("endpoints"), "at least one endpoint is required, like https://127.0.0.1:2379");
+        }
+        let plain: Vec<_> = endpoints.iter().filter(|endpoint| !endpoint.starts_with("https://")).cloned().collect();
+        let insecure = section.or("insecure", false, &mut self.mistakes);
+        if !plain.is_empty() && !insecure {
+            self.mistakes
+                .note(section.at("endpoints"), format!("{} is not https; say `insecure: true` to mean it", plain.join(", ")));
+        }
+        let prefix = section.or("prefix", "/registry".to_owned(), &mut self.mistakes);
+        if !prefix.starts_with('/') || prefix.ends_with('/') {
+            self.mistakes.note(section.at("prefix"), "begins with a slash and ends without one, like /registry");
+        }
+        let tls = if insecure {
+            None
+        } else {
+            let authority = self.public(&mut section, "certificateAuthority");
+            let certificate = self.public(&mut section, "certificate");
+            let key = self.private(&mut section, "key");
+            Some(Box::new((authority?, certificate?, key?)))
+        };
+        section.end(&mut self.mistakes);
+        Some(Storage::Etcd { endpoints, prefix, tls })
+    }
+
+    fn log(&mut self, root: &mut Section) -> Log {
+        let mut section = root.section("log", &mut self.mistakes);
+        let format = section.or("format", Format::Json, &mut self.mistakes);
+        let access = section.or("access", true, &mut self.mistakes);
+        section.end(&mut self.mistakes);
+        Log { format, access }
+    }
+
+    fn public(&mut self, section: &mut Section, key: &str) -> Option<Material> {
+        let path = section.required(key, &mut self.mistakes)?;
+        self.material(section.at(key), path, Material::public)
+    }
+
+    fn private(&mut self, section: &mut Section, key: &str) -> Option<Material> {
+        let path = section.required(key, &mut self.mistakes)?;
+        self.material(section.at(key), path, Material::private)
+    }
+
+    fn publics(&mut self, section: &mut Section, key: &str) -> Vec<Material> {
+        let paths = section.list::<PathBuf>(key, &mut self.mistakes);
+        let at = section.at(key);
+        let read = |(index, path)| self.material(format!("{at}[{index}]"), path, Material::public);
+        paths.into_iter().enumerate().filter_map(read).collect()
+    }
+
+    fn material(&mut self, at: String, path: PathBuf, read: fn(&Path) -> Result<Material, String>) -> Option<Material> {
+        let path = self.folder.join(path);
+        self.files.push(path.clone());
+        read(&path).map_err(|why| self.mistakes.note(at, why)).ok()
+    }
+}
+
+fn ports(text: &str) -> Option<(u16, u16)> {
+    let (first, last) = text.split_once('-')?;
+    let (first, last) = (first.parse().ok()?, last.parse().ok()?);
+    (0 < first && first <= last).then_some((first, last))
+}

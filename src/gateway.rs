@@ -1,0 +1,230 @@
+//! The pipeline: what happens to every request, in order. Read it first.
+//!
+//! Skipping a step does not compile: only `identity` makes a `Caller`, only `policy` makes a `Permit`, and a backend demands one.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderName};
+use http::{HeaderValue, Method, StatusCode, Version};
+
+use crate::audit;
+use crate::body::{Body, Over, Request, Response, Tether};
+use crate::cluster::Cluster;
+use crate::health::{self, Check};
+use crate::identity::{Caller, Peer};
+use crate::limits::{Kind, Slot};
+use crate::metrics::{self, Attempt, Decision, Metrics, Step};
+use crate::policy::Permit;
+use crate::request::{Attributes, Query, Target};
+use crate::shutdown::Shutdown;
+use crate::status::{Form, Plain, Refusal, Status};
+use record::{Lasting, Record};
+
+mod record;
+#[cfg(test)]
+mod tests;
+
+/// Everything a request passes.
+pub struct Gateway {
+    /// Who is believed, what is permitted, who answers.
+    pub cluster: Arc<Cluster>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// Where the access lines go.
+    pub access: audit::Log,
+    /// The health checks.
+    pub checks: Arc<[Check]>,
+    /// What ends streams.
+    pub shutdown: Shutdown,
+}
+
+/// Stands in the extensions of an answer after which its connection takes no more requests.
+#[derive(Clone, Copy, Debug)]
+pub struct LastOfConnection;
+
+impl Gateway {
+    /// Answers one request. Every failure is an answer.
+    pub async fn handle(self: Arc<Self>, peer: Arc<Peer>, request: Request) -> Response {
+        let form = Form::of(request.uri(), request.headers());
+        let asked = Asked { head: request.method() == Method::HEAD, http2: request.version() == Version::HTTP_2 };
+        let attributes = Attributes::parse(request.method(), request.uri());
+        let mut record = Record::begin(&self, &peer, &request, &attributes);
+        let answered = AssertUnwindSafe(self.answer(&peer, request, attributes, &mut record)).catch_unwind().await;
+        let response = match answered {
+            Ok(Ok(response)) => response,
+            Ok(Err(refusal)) => {
+                record.refused(&refusal);
+                refusal.answer(form)
+            }
+            Err(_) => {
+                self.metrics.panicked();
+                Plain::new(StatusCode::INTERNAL_SERVER_ERROR, PANICKED).answer()
+            }
+        };
+        finish(response, record, asked)
+    }
+
+    /// The steps, in order.
+    async fn answer(
+        &self,
+        peer: &Peer,
+        mut request: Request,
+        attributes: Attributes,
+        record: &mut Record,
+    ) -> Result<Response, Refusal> {
+        if request.uri().path_and_query().is_some_and(|asked| asked.as_str().len() > URI) {
+            self.metrics.refused(Step::Wire, "", "");
+            return Err(Plain::new(StatusCode::URI_TOO_LONG, "the URI is longer than 8192 bytes").into());
+        }
+        let caller = self.identify(peer, &mut request, &attributes)?;
+        record.called_by(&caller);
+        let permit = self.permit(caller, attributes, &request)?;
+        record.permitted(&permit);
+        let slot = self.enter(&permit)?;
+        if permit.attributes().is_long_running() {
+            return self.serve_long((permit, slot), request, record).await;
+        }
+        let response = self.serve_in_time(&permit, request).await?;
+        Ok(response.map(|body| body.holding(slot)))
+    }
+
+    fn identify(&self, peer: &Peer, request: &mut Request, attributes: &Attributes) -> Result<Caller, Refusal> {
+        let begun = Instant::now();
+        let resolved = self.cluster.resolver.resolve(peer, request.headers_mut(), attributes);
+        let attempt = if resolved.is_ok() { Attempt::Success } else { Attempt::Failure };
+        self.metrics.authenticated(attempt, begun.elapsed());
+        resolved.map_err(|refusal| {
+            self.metrics.refused(Step::Identity, "", "");
+            // The refusal's text may quote what the client sent: it is escaped.
+            tracing::info!(address = %peer.address(), refusal = ?refusal.to_string(), "unauthenticated");
+            Status::from(refusal).into()
+        })
+    }
+
+    fn permit(&self, caller: Caller, attributes: Attributes, request: &Request) -> Result<Permit, Refusal> {
+        self.cluster.current(caller.effective(), &attributes)?;
+        let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let reach = self.cluster.reach(&attributes, content_type);
+        let decided = self.cluster.authorizer.authorize(caller, attributes, reach);
+        self.metrics.authorized(if decided.is_ok() { Decision::Allowed } else { Decision::Denied });
+        decided.map_err(|denied| {
+            self.metrics.refused(Step::Policy, denied.component(), denied.rule());
+            Status::from(denied).into()
+        })
+    }
+
+    /// A place among the requests at work. It is counted for whoever showed the credential, whatever name they act in.
+    fn enter(&self, permit: &Permit) -> Result<Slot, Refusal> {
+        let caller = permit.caller().ok_or_else(|| Status::internal("a request without a caller"))?;
+        self.cluster.limits.enter(Kind::of(permit.attributes()), caller.real()).map_err(|full| {
+            self.metrics.refused(Step::Slot, permit.component(), "");
+            full.into()
+        })
+    }
+
+    /// A stream, or a connection that becomes something else: it has no deadline, and ends with the server.
+    async fn serve_long(
+        &self,
+        (permit, slot): (Permit, Slot),
+        mut request: Request,
+        record: &Record,
+    ) -> Result<Response, Refusal> {
+        let end = self.shutdown.child();
+        let tether = record.upgrades().then(|| Tether::new(end.clone()));
+        if let Some(tether) = &tether {
+            request.extensions_mut().insert(tether.clone());
+        }
+        let mut response = self.serve(&permit, request).await?;
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS
+            && let Some(tether) = tether
+        {
+            tether.hold(slot);
+            response.extensions_mut().insert(tether);
+            return Ok(response);
+        }
+        let over = async move {
+            end.cancelled().await;
+            Over::Shutdown
+        };
+        Ok(response.map(|body| body.until(over).holding(slot)))
+    }
+
+    async fn serve_in_time(&self, permit: &Permit, request: Request) -> Result<Response, Refusal> {
+        let asked = match request.uri().query().filter(|query| query.contains("timeout")) {
+            Some(query) => Query::parse(query).timeout().map_err(|bad| Status::bad_request(bad.0))?,
+            None => None,
+        };
+        let deadline = asked.map_or(DEADLINE, |asked| asked.min(DEADLINE));
+        let served = tokio::time::timeout(deadline, self.serve(permit, request)).await;
+        Ok(served.unwrap_or_else(|_| {
+            let message = "Timeout: request did not complete within the allotted timeout";
+            Err(Status::new(StatusCode::GATEWAY_TIMEOUT, "Timeout", message))
+        })?)
+    }
+
+    /// Our own pages, else the backend's.
+    async fn serve(&self, permit: &Permit, request: Request) -> Result<Response, Status> {
+        if let Target::Path(path) = &permit.attributes().target {
+            let query = request.uri().query().unwrap_or_default();
+            if let Some(answer) = health::answer(path, query, (&self.checks, &self.metrics)) {
+                return Ok(answer);
+            }
+            if path == "/metrics" {
+                return Ok(metrics_page(&self.metrics));
+            }
+        }
+        self.cluster.backend.serve(permit, request).await
+    }
+}
+
+/// What the answer's form depends on.
+struct Asked {
+    head: bool,
+    http2: bool,
+}
+
+/// The families in Prometheus' text format.
+pub(crate) fn metrics_page(metrics: &Metrics) -> Response {
+    let mut response = Response::new(Body::full(metrics.exposition()));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(metrics::CONTENT_TYPE));
+    response
+}
+
+/// The headers of every answer, and the record that ends with it. Those whom nobody knows get one request per HTTP/2 connection, as
+/// from kube-apiserver.
+fn finish(mut response: Response, mut record: Record, asked: Asked) -> Response {
+    record.answered(response.status());
+    if asked.http2 && (record.is_anonymous() || response.status() == StatusCode::UNAUTHORIZED) {
+        response.extensions_mut().insert(LastOfConnection);
+    }
+    let length = if asked.head { response.body().bytes().map(Bytes::len) } else { None };
+    let headers = response.headers_mut();
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache, private"));
+    if let Ok(id) = HeaderValue::from_str(record.id()) {
+        headers.insert(AUDIT_ID, id);
+    }
+    if let Some(length) = length {
+        headers.insert(CONTENT_LENGTH, length.into());
+    }
+    match response.extensions_mut().remove::<Tether>() {
+        Some(tether) => {
+            tether.hold(Lasting(Some(record)));
+            response
+        }
+        None => response.map(|body| if asked.head { body.without_content() } else { body }.reporting(record)),
+    }
+}
+
+/// The longest URI that is read.
+const URI: usize = 8 << 10;
+
+/// How long a request may take that is not a stream: kube-apiserver's default.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+const AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
+
+const PANICKED: &str = "This request caused apiserver to panic. Look in the logs for details.";

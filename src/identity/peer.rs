@@ -1,0 +1,52 @@
+//! The other end of a connection, and what it has been found to be.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use bytes::Bytes;
+
+use super::Identity;
+use super::certificate::{CertificateError, Span};
+
+/// One connection's peer: its address and the certificates it has shown the key of. Shared by all requests of the connection.
+#[derive(Debug)]
+pub struct Peer {
+    address: SocketAddr,
+    chain: Vec<Bytes>,
+    standing: ArcSwapOption<Standing>,
+}
+
+/// What the chain was found to be, under which trust, and how long that holds.
+#[derive(Debug)]
+pub(super) struct Standing {
+    pub(super) generation: u64,
+    pub(super) span: Span,
+    pub(super) outcome: Result<Arc<Identity>, CertificateError>,
+}
+
+impl Peer {
+    /// A peer with the chain that its handshake presented (DER, its own certificate first), or an empty one.
+    pub fn new(address: SocketAddr, chain: Vec<Bytes>) -> Self {
+        Self { address, chain, standing: ArcSwapOption::empty() }
+    }
+
+    /// Where the connection comes from.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The certificates, DER, its own first.
+    pub fn chain(&self) -> &[Bytes] {
+        &self.chain
+    }
+
+    /// The standing, if it still holds: two compares.
+    pub(super) fn standing(&self, generation: u64, now: u64) -> Option<Arc<Standing>> {
+        self.standing.load_full().filter(|standing| standing.generation == generation && standing.span.holds(now))
+    }
+
+    pub(super) fn keep(&self, standing: Arc<Standing>) {
+        self.standing.store(Some(standing));
+    }
+}

@@ -1,0 +1,14 @@
+//! The outer ring: the real binary, real TLS, real sockets, real clients, on both stores. One binary, so that it links once.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+#[path = "gate/badinput.rs"]
+mod badinput;
+#[path = "gate/house.rs"]
+mod house;
+#[path = "gate/kubectl.rs"]
+mod kubectl;
+#[path = "gate/mission.rs"]
+mod mission;
+mod support;
+#[path = "gate/transport.rs"]
+mod transport;

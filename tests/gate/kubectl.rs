@@ -1,0 +1,135 @@
+//! The kubectl that is on the PATH, as a person types it, against `portcullis up`, directly and through `kubectl proxy`.
+
+use crate::support::{Kubectl, Store, Up};
+
+/// A deployment, changed between two applies.
+fn deployment(replicas: u32) -> String {
+    format!(
+        "apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: web, labels: {{app: web}}}}
+spec:
+  replicas: {replicas}
+  selector: {{matchLabels: {{app: web}}}}
+  template:
+    metadata: {{labels: {{app: web}}}}
+    spec:
+      containers:
+      - {{name: web, image: \"nginx:1.27\", ports: [{{containerPort: 80}}]}}
+"
+    )
+}
+
+#[test]
+fn kubectl_does_its_work_on_the_embedded_store() {
+    session(Store::Embedded);
+}
+
+#[test]
+fn kubectl_does_its_work_on_etcd() {
+    session(Store::Etcd);
+}
+
+fn session(store: Store) {
+    let up = Up::start(store);
+    let kubectl = up.kubectl();
+    println!("{}", kubectl.run(&["version"]));
+    everything(&kubectl, &up);
+    // `kubectl proxy` adds the credentials; the second kubectl has none.
+    let proxy = up.proxy();
+    let kubectl = proxy.kubectl();
+    kubectl.run(&["create", "namespace", "proxied"]);
+    kubectl.run(&["-n", "proxied", "create", "configmap", "c", "--from-literal=a=b"]);
+    assert!(kubectl.run(&["-n", "proxied", "get", "configmap", "c", "-o", "yaml"]).contains("a: b"));
+    kubectl.run(&["-n", "proxied", "label", "configmap", "c", "x=y"]);
+    assert!(kubectl.run(&["-n", "proxied", "get", "configmaps", "-l", "x=y"]).contains("c "));
+    kubectl.run(&["-n", "proxied", "delete", "configmap", "c"]);
+}
+
+fn everything(kubectl: &Kubectl, up: &Up) {
+    who(kubectl);
+    apply(kubectl, up);
+    make(kubectl);
+    change(kubectl, up);
+    look(kubectl, up);
+    remove(kubectl);
+}
+
+fn who(kubectl: &Kubectl) {
+    assert!(kubectl.run(&["auth", "whoami"]).contains("system:masters"));
+    assert!(kubectl.run(&["api-resources"]).contains("deployments"));
+    assert!(kubectl.run(&["api-versions"]).contains("apps/v1"));
+    assert!(kubectl.run(&["explain", "pod.spec.containers"]).contains("image"));
+    assert!(kubectl.run(&["explain", "deployment.spec.replicas"]).contains("integer"));
+    assert!(kubectl.run(&["get", "namespaces"]).contains("kube-system"));
+    assert!(kubectl.run(&["cluster-info"]).contains("is running at"));
+}
+
+fn apply(kubectl: &Kubectl, up: &Up) {
+    let file = up.file("web.yaml", &deployment(2));
+    assert!(kubectl.run(&["apply", "-f", &file]).contains("deployment.apps/web created"));
+    assert!(kubectl.run(&["apply", "-f", &file]).contains("deployment.apps/web unchanged"));
+    let file = up.file("web.yaml", &deployment(3));
+    assert!(kubectl.run(&["apply", "-f", &file]).contains("deployment.apps/web configured"));
+    assert_eq!(kubectl.run(&["get", "deployment", "web", "-o", "jsonpath={.spec.replicas}"]), "3");
+    assert!(kubectl.run(&["diff", "-f", &file]).is_empty());
+}
+
+fn make(kubectl: &Kubectl) {
+    kubectl.run(&["create", "namespace", "team"]);
+    kubectl.run(&["-n", "team", "create", "configmap", "settings", "--from-literal=color=blue"]);
+    kubectl.run(&["-n", "team", "create", "secret", "generic", "password", "--from-literal=p=s3cret"]);
+    kubectl.run(&["-n", "team", "create", "deployment", "api", "--image=nginx:1.27"]);
+    let secret = kubectl.run(&["-n", "team", "get", "secret", "password", "-o", "jsonpath={.data.p}"]);
+    assert_eq!(secret, "czNjcmV0");
+    let refused = kubectl.fail(&["-n", "team", "create", "configmap", "settings"]);
+    assert!(refused.contains("configmaps \"settings\" already exists"), "{refused}");
+    let refused = kubectl.fail(&["-n", "nowhere", "create", "configmap", "x"]);
+    assert!(refused.contains("namespaces \"nowhere\" not found"), "{refused}");
+}
+
+fn change(kubectl: &Kubectl, up: &Up) {
+    kubectl.run(&["scale", "deployment/web", "--replicas=5"]);
+    assert_eq!(kubectl.run(&["get", "deployment", "web", "-o", "jsonpath={.spec.replicas}"]), "5");
+    kubectl.run(&["-n", "team", "label", "configmap", "settings", "tier=front"]);
+    kubectl.run(&["-n", "team", "annotate", "configmap", "settings", "note=hello"]);
+    kubectl.run(&["-n", "team", "patch", "configmap", "settings", "-p", r#"{"data":{"size":"big"}}"#]);
+    kubectl.run(&["patch", "deployment", "web", "--type=json", "-p", r#"[{"op":"replace","path":"/spec/replicas","value":1}]"#]);
+    kubectl.run(&["set", "image", "deployment/web", "web=nginx:1.28"]);
+    let image = kubectl.run(&["get", "deployment", "web", "-o", "jsonpath={.spec.template.spec.containers[0].image}"]);
+    assert_eq!(image, "nginx:1.28");
+    let editor = up.script("editor", "#!/bin/sh\nsed -i 's/color: blue/color: green/' \"$1\"\n");
+    kubectl.with("KUBE_EDITOR", &editor).run(&["-n", "team", "edit", "configmap", "settings"]);
+    let color = kubectl.run(&["-n", "team", "get", "configmap", "settings", "-o", "jsonpath={.data.color}"]);
+    assert_eq!(color, "green");
+}
+
+fn look(kubectl: &Kubectl, up: &Up) {
+    let pod =
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: p, labels: {app: solo}}\nspec: {containers: [{name: c, image: nginx}]}\n";
+    let file = up.file("pod.yaml", pod);
+    kubectl.run(&["create", "-f", &file]);
+    let wide = kubectl.run(&["get", "pods", "-o", "wide"]);
+    assert!(wide.contains("NOMINATED NODE") && wide.contains("Pending"), "{wide}");
+    assert!(kubectl.run(&["get", "pod", "p", "-o", "yaml"]).contains("schedulerName: default-scheduler"));
+    assert!(kubectl.run(&["get", "pods", "-l", "app=solo"]).contains("p "));
+    assert!(!kubectl.run(&["get", "pods", "-l", "app=other"]).contains("p "));
+    assert!(kubectl.run(&["get", "pods", "--field-selector", "status.phase=Pending"]).contains("p "));
+    assert!(kubectl.run(&["get", "all", "-A"]).contains("deployment.apps/web"));
+    assert!(kubectl.run(&["describe", "pod", "p"]).contains("nginx"));
+    let mut watch = kubectl.spawn(&["get", "configmaps", "-n", "team", "-w", "-o", "name"]);
+    watch.wait_for("configmap/settings");
+    kubectl.run(&["-n", "team", "create", "configmap", "seen"]);
+    watch.wait_for("configmap/seen");
+}
+
+fn remove(kubectl: &Kubectl) {
+    kubectl.run(&["-n", "team", "delete", "configmap", "settings"]);
+    kubectl.run(&["delete", "deployment", "web"]);
+    kubectl.run(&["delete", "pod", "p"]);
+    let gone = kubectl.fail(&["get", "deployment", "web"]);
+    assert!(gone.contains("deployments.apps \"web\" not found"), "{gone}");
+    kubectl.run(&["delete", "namespace", "team"]);
+    let gone = kubectl.fail(&["get", "namespace", "team"]);
+    assert!(gone.contains("namespaces \"team\" not found"), "{gone}");
+}
