@@ -4,7 +4,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -97,6 +97,10 @@ impl Gateway {
         let resolved = self.cluster.resolver.resolve(peer, request.headers_mut(), attributes);
         let attempt = if resolved.is_ok() { Attempt::Success } else { Attempt::Failure };
         self.metrics.authenticated(attempt, begun.elapsed());
+        if let Some(until) = peer.expires() {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            self.metrics.client_certificate(Duration::from_secs(until).saturating_sub(now));
+        }
         resolved.map_err(|refusal| {
             self.metrics.refused(Step::Identity, "", "");
             // The refusal's text may quote what the client sent: it is escaped.

@@ -242,7 +242,8 @@ mod tests {
         use Media::{Json, Protobuf, Yaml};
         const TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io";
         const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json";
-        let rows: [(&str, Place, Option<(Media, Form)>); 22] = [
+        #[rustfmt::skip]
+        let rows = [
             ("", Place::Resource, Some((Json, Whole))),
             ("*/*", Place::Resource, Some((Json, Whole))),
             ("text/html, application/*;q=0.8", Place::Resource, Some((Json, Whole))),

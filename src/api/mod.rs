@@ -6,34 +6,46 @@
 pub mod accept;
 pub mod admission;
 pub mod answer;
+pub mod boot;
 pub mod catalog;
 mod convert;
 pub mod create;
+mod decode;
 pub mod delete;
 pub mod discovery;
+mod error;
 mod get;
 mod indent;
 pub mod kinds;
 mod list;
+mod meta;
 pub mod object;
 mod openapi;
 pub mod patch;
 pub mod refusal;
+mod registry;
+mod removal;
 mod render;
 pub mod review;
 mod root;
 pub mod route;
 mod select;
+pub mod solo;
 pub mod subresource;
 mod table;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 pub mod update;
 mod walk;
+mod warning;
 mod watch;
 
 use std::sync::Arc;
 
 use crate::body::{Request, Response};
-use crate::policy::Permit;
+use crate::policy::{Authorizer, Permit};
 use crate::request::Target;
 use crate::shutdown::Shutdown;
 use crate::status::Status;
@@ -49,8 +61,10 @@ pub struct Api {
     pub catalog: Arc<Catalog>,
     /// Their objects.
     pub store: Arc<Store<Object>>,
-    /// Discovery and OpenAPI, made once.
     documents: Documents,
+    openapi: Arc<openapi::Documents>,
+    /// Who is asked by access reviews.
+    authorizer: Option<Arc<Authorizer>>,
     /// What ends the streams that have tasks of their own.
     shutdown: Shutdown,
 }
@@ -68,7 +82,14 @@ pub struct Call<'a> {
 impl Api {
     /// The API of `catalog` over `store`, which must have been opened with the same catalogue.
     pub fn new(catalog: Arc<Catalog>, store: Arc<Store<Object>>, shutdown: Shutdown) -> Self {
-        Self { documents: Documents::of(&catalog), catalog, store, shutdown }
+        let openapi = Arc::new(openapi::Documents::of(&catalog));
+        Self { documents: Documents::of(&catalog), openapi, catalog, store, authorizer: None, shutdown }
+    }
+
+    /// The same, answering access reviews by `authorizer`.
+    #[must_use]
+    pub fn with_authorizer(self, authorizer: Arc<Authorizer>) -> Self {
+        Self { authorizer: Some(authorizer), ..self }
     }
 
     /// Answers what `permit` names.
@@ -78,7 +99,7 @@ impl Api {
     pub async fn serve(&self, permit: &Permit, request: Request) -> Result<Response, Status> {
         let attributes = permit.attributes();
         let asked = match &attributes.target {
-            Target::Path(path) => return root::serve(self, path, &request),
+            Target::Path(path) => return root::serve(self, path, &request).await,
             Target::Resource(asked) => asked,
         };
         let path = request.uri().path();

@@ -1,1 +1,165 @@
-//! Stub.
+//! Serves the OpenAPI v3 documents: made when first asked for, kept compressed (contract 2.8).
+
+use std::collections::HashMap;
+use std::io::{Read, Write};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
+use http::header::{ACCEPT_ENCODING, CACHE_CONTROL, ETAG, EXPIRES, IF_NONE_MATCH, LOCATION, VARY};
+use http::{HeaderValue, StatusCode};
+
+use super::accept::{Accept, Place};
+use super::answer;
+use super::catalog::{Catalog, Kind};
+use super::root::VERSION;
+use crate::body::{Body, Request, Response};
+use crate::request::Query;
+use crate::schema::{Schema, openapi};
+use crate::status::Status;
+
+/// The documents of a catalogue. Making one takes milliseconds, so it is done off the reactor.
+pub(super) struct Documents {
+    catalog: Arc<Catalog>,
+    names: Vec<String>,
+    made: HashMap<String, OnceLock<Made>>,
+    index: OnceLock<Made>,
+}
+
+/// A document: gzip of its JSON, and the JSON's hash.
+#[derive(Clone)]
+struct Made {
+    packed: Bytes,
+    hash: String,
+}
+
+impl Documents {
+    pub(super) fn of(catalog: &Arc<Catalog>) -> Self {
+        let names = described(catalog).documents();
+        let made = names.iter().map(|name| (name.clone(), OnceLock::new())).collect();
+        Self { catalog: Arc::clone(catalog), names, made, index: OnceLock::new() }
+    }
+
+    /// The index, or the document of a name after `/openapi/v3/`.
+    ///
+    /// # Errors
+    /// 406 when JSON is not acceptable.
+    pub(super) async fn serve(documents: &Arc<Self>, name: &str, request: &Request) -> Result<Response, Status> {
+        let query = request.uri().query().unwrap_or_default();
+        Accept::negotiate(request.headers(), query, Place::Document)?;
+        let (own, wanted) = (Arc::clone(documents), name.to_owned());
+        let made = tokio::task::spawn_blocking(move || own.find(&wanted)).await.map_err(Status::internal)?;
+        let Some(made) = made else { return Ok(http::Response::new(Body::empty())) };
+        let tag = HeaderValue::from_str(&format!("\"{}\"", made.hash)).map_err(Status::internal)?;
+        let asked = Query::parse(query);
+        let hash = asked.first("hash").filter(|hash| !hash.is_empty() && !name.is_empty());
+        if hash.is_some_and(|hash| hash != made.hash) {
+            return moved(name, &made.hash);
+        }
+        if request.headers().get(IF_NONE_MATCH).is_some_and(|known| *known == tag) {
+            let mut response = http::Response::new(Body::empty());
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+            response.headers_mut().insert(ETAG, tag);
+            return Ok(response);
+        }
+        let mut response = made.respond(request)?;
+        let headers = response.headers_mut();
+        headers.insert(ETAG, tag);
+        headers.append(VARY, HeaderValue::from_static("Accept"));
+        if hash.is_some() {
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, immutable"));
+            headers.insert(EXPIRES, HeaderValue::from_str(&http_date(YEAR)).map_err(Status::internal)?);
+        }
+        Ok(response)
+    }
+
+    fn find(&self, name: &str) -> Option<Made> {
+        if name.is_empty() {
+            return Some(self.index.get_or_init(|| self.make_index()).clone());
+        }
+        let slot = self.made.get(name)?;
+        Some(slot.get_or_init(|| Made::of(&described(&self.catalog).document(name).unwrap_or_default())).clone())
+    }
+
+    fn make_index(&self) -> Made {
+        let described = described(&self.catalog);
+        let hashes: Vec<(&str, String)> = self
+            .names
+            .iter()
+            .filter_map(|name| {
+                let made = self.made.get(name)?.get_or_init(|| Made::of(&described.document(name).unwrap_or_default()));
+                Some((name.as_str(), made.hash.clone()))
+            })
+            .collect();
+        Made::of(&openapi::index(hashes.iter().map(|(name, hash)| (*name, hash.as_str()))))
+    }
+}
+
+impl Made {
+    fn of(json: &Bytes) -> Self {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        // Writing into a Vec cannot fail.
+        let _ = encoder.write_all(json);
+        Self { packed: encoder.finish().unwrap_or_default().into(), hash: openapi::hash(json) }
+    }
+
+    fn respond(&self, request: &Request) -> Result<Response, Status> {
+        let takes = request.headers().get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        if takes.split(',').any(|token| token.trim() == "gzip") {
+            let mut response = answer::respond(StatusCode::OK, "application/json", Body::full(self.packed.clone()));
+            answer::mark_compressed(&mut response);
+            return Ok(response);
+        }
+        let mut json = Vec::new();
+        GzDecoder::new(self.packed.as_ref()).read_to_end(&mut json).map_err(Status::internal)?;
+        Ok(answer::respond(StatusCode::OK, "application/json", Body::full(json)))
+    }
+}
+
+/// 301 to the document as it is now.
+fn moved(name: &str, hash: &str) -> Result<Response, Status> {
+    let mut response = http::Response::new(Body::empty());
+    *response.status_mut() = StatusCode::MOVED_PERMANENTLY;
+    let place = format!("/openapi/v3/{name}?hash={hash}");
+    response.headers_mut().insert(LOCATION, HeaderValue::from_str(&place).map_err(Status::internal)?);
+    Ok(response)
+}
+
+fn described(catalog: &Catalog) -> openapi::Api {
+    openapi::Api { version: VERSION.to_owned(), resources: catalog.all().iter().map(|kind| resource(kind)).collect() }
+}
+
+fn resource(kind: &Kind) -> openapi::Resource {
+    let subresource = |it: &super::catalog::Subresource| {
+        let (group, version, body) = &it.gvk;
+        let stream = matches!(it.name.as_str(), "attach" | "exec" | "log" | "portforward" | "proxy");
+        let mut gvk = kind.schema.gvk().clone();
+        (gvk.group, gvk.version, gvk.kind) = (group.as_str().into(), version.as_str().into(), body.as_str().into());
+        openapi::Subresource {
+            name: it.name.clone(),
+            gvk,
+            verbs: it.verbs.clone(),
+            schema: if stream { None } else { Schema::builtin(group, version, body) },
+        }
+    };
+    openapi::Resource {
+        gvk: kind.schema.gvk().clone(),
+        plural: kind.plural.clone(),
+        namespaced: kind.namespaced,
+        verbs: kind.verbs.clone(),
+        delete_answers_object: kind.habits.delete_answers_object,
+        schema: kind.schema.clone(),
+        subresources: kind.subresources.iter().map(subresource).collect(),
+    }
+}
+
+/// The moment after this time from now, as headers have it.
+fn http_date(from_now: Duration) -> String {
+    let moment = jiff::Timestamp::now().saturating_add(from_now).unwrap_or(jiff::Timestamp::MAX);
+    moment.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+}
+
+const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);

@@ -165,7 +165,8 @@ mod tests {
     #[test]
     fn routes_as_the_router_does() {
         let catalog = Catalog::builtin();
-        let rows: [(Verb, &str, &str, Resource, Result<Action, u16>); 22] = [
+        #[rustfmt::skip]
+        let rows = [
             (Verb::List, "GET", "/api/v1/namespaces/n/configmaps/", asked("", "configmaps", "n", ""), Ok(Action::List)),
             (Verb::List, "GET", "/api/v1/configmaps", asked("", "configmaps", "", ""), Ok(Action::List)),
             (Verb::List, "GET", "/api/v1/configmaps", asked("", "configmaps", "", "by-selector"), Ok(Action::List)),

@@ -51,20 +51,20 @@ impl Server {
     }
 
     /// One request on a connection of its own; the body says what the server saw.
-    async fn ask(&self, client: &Client, http2: bool) -> std::io::Result<String> {
+    async fn ask(&self, client: &Client, http2: bool) -> io::Result<String> {
         let stream = TokioIo::new(client.connect(self.address).await?);
-        let request = http::Request::get("https://localhost/").body(Full::<Bytes>::default()).unwrap();
+        let request = Request::get("https://localhost/").body(Full::<Bytes>::default()).unwrap();
         let response = if http2 {
             let (mut send, connection) =
-                hyper::client::conn::http2::handshake(TokioExecutor::new(), stream).await.map_err(std::io::Error::other)?;
+                hyper::client::conn::http2::handshake(TokioExecutor::new(), stream).await.map_err(io::Error::other)?;
             tokio::spawn(connection);
             send.send_request(request).await
         } else {
-            let (mut send, connection) = hyper::client::conn::http1::handshake(stream).await.map_err(std::io::Error::other)?;
+            let (mut send, connection) = hyper::client::conn::http1::handshake(stream).await.map_err(io::Error::other)?;
             tokio::spawn(connection);
             send.send_request(request).await
         };
-        let bytes = response.map_err(std::io::Error::other)?.into_body().collect().await.map_err(std::io::Error::other)?;
+        let bytes = response.map_err(io::Error::other)?.into_body().collect().await.map_err(io::Error::other)?;
         Ok(String::from_utf8(bytes.to_bytes().to_vec()).unwrap())
     }
 }
@@ -213,7 +213,7 @@ async fn the_last_request_of_a_connection_is_answered_and_ends_it() {
     let stream = TokioIo::new(server.client("h2").connect(server.address).await.unwrap());
     let (mut send, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), stream).await.unwrap();
     let connection = tokio::spawn(connection);
-    let request = http::Request::get("https://localhost/last").body(Full::<Bytes>::default()).unwrap();
+    let request = Request::get("https://localhost/last").body(Full::<Bytes>::default()).unwrap();
     let response = send.send_request(request).await.unwrap();
     assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "HTTP/2.0 0 certificates");
     tokio::time::timeout(Duration::from_secs(5), connection).await.expect("GOAWAY").unwrap().unwrap();
@@ -227,7 +227,7 @@ async fn idle_http2_connections_end_and_busy_ones_do_not() {
     let connection = tokio::spawn(connection);
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_millis(800) {
-        let request = http::Request::get("https://localhost/slow").body(Full::<Bytes>::default()).unwrap();
+        let request = Request::get("https://localhost/slow").body(Full::<Bytes>::default()).unwrap();
         assert_eq!(send.send_request(request).await.unwrap().status(), 200);
     }
     tokio::time::timeout(Duration::from_secs(5), connection).await.expect("the end of the idle").unwrap().unwrap();
@@ -253,7 +253,7 @@ async fn shutdown_answers_what_was_asked_and_ends_in_time() {
         let idle = client.connect(server.address).await.unwrap();
         let silent = TcpStream::connect(server.address).await.unwrap();
         let stream = TokioIo::new(client.connect(server.address).await.unwrap());
-        let request = http::Request::get("https://localhost/slow").body(Full::<Bytes>::default()).unwrap();
+        let request = Request::get("https://localhost/slow").body(Full::<Bytes>::default()).unwrap();
         let asked = if protocol == "h2" {
             let (mut send, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), stream).await.unwrap();
             tokio::spawn(connection);

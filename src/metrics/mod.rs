@@ -106,6 +106,9 @@ pub enum StoreOperation {
     Compact,
     /// The linearizable read that finds the newest revision.
     Probe,
+    Lease,
+    /// A group of changes written to the disk.
+    Batch,
 }
 
 type Refresh = dyn Fn(&Metrics) + Send + Sync;
@@ -425,7 +428,7 @@ fn announce_build(families: &Families<'_>) {
     info.with_label_values(&["", "rustc", "", "", version, "", "1", "36", platform.as_str()]).set(1);
 }
 
-const STORE_OPERATIONS: [&str; 7] = ["get", "list", "create", "update", "delete", "compact", "probe"];
+const STORE_OPERATIONS: [&str; 9] = ["get", "list", "create", "update", "delete", "compact", "probe", "lease", "batch"];
 
 const DURATION_BUCKETS: &[f64] = &[
     0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0,

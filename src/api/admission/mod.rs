@@ -1,9 +1,19 @@
-//! The admission plugins that are on by default, in kube-apiserver's order: all mutating ones, then all validating ones.
+//! The admission plugins that are on by default, in kube-apiserver's order: all mutating ones, then all validating ones (contract 7.1).
+
+mod account;
+mod class;
+mod lifecycle;
+mod node;
+mod priority;
+mod runtime;
+mod toleration;
+mod volume;
 
 use serde_json::Value;
 
-use super::Api;
 use super::catalog::Kind;
+use super::error::{self, Subject};
+use super::{Api, meta};
 use crate::policy::Permit;
 use crate::status::Status;
 
@@ -36,18 +46,45 @@ pub enum Operation {
     Delete,
 }
 
+impl Review<'_> {
+    /// Whether the resource itself, no part of it, is under this operation.
+    fn is(&self, group: &str, plural: &str, operation: Operation) -> bool {
+        self.operation == operation && self.subresource.is_empty() && self.kind.group == group && self.kind.plural == plural
+    }
+
+    /// 403 in kube-apiserver's form; an object without a name is named as it will be.
+    fn forbid(&self, object: &Value, cause: impl std::fmt::Display) -> Status {
+        let base = meta::text(object, "generateName");
+        let name = match (self.name, meta::text(object, "name")) {
+            ("", "") if base.is_empty() => "Unknown",
+            ("", "") => base,
+            ("", own) => own,
+            (name, _) => name,
+        };
+        error::forbidden(Subject::resource(self.kind, name), cause)
+    }
+}
+
 /// Lets the mutating plugins change the object, in order.
 ///
 /// # Errors
 /// The refusal of a plugin.
-pub async fn mutate(_api: &Api, _review: &Review<'_>, _object: &mut Value) -> Result<(), Status> {
-    Ok(())
+pub async fn mutate(api: &Api, review: &Review<'_>, object: &mut Value) -> Result<(), Status> {
+    lifecycle::admit(api, review, object)?;
+    account::admit(api, review, object).await?;
+    node::admit(review, object);
+    priority::admit(api, review, object)?;
+    toleration::admit(review, object);
+    class::admit(api, review, object);
+    volume::admit(review, object);
+    runtime::admit(api, review, object)
 }
 
 /// Lets the validating plugins look at the final object (`None` for deletions).
 ///
 /// # Errors
 /// The refusal of a plugin.
-pub async fn validate(_api: &Api, _review: &Review<'_>, _object: Option<&Value>) -> Result<(), Status> {
-    Ok(())
+pub async fn validate(api: &Api, review: &Review<'_>, object: Option<&Value>) -> Result<(), Status> {
+    lifecycle::check(review)?;
+    priority::check(api, review, object)
 }

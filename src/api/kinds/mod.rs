@@ -1,13 +1,266 @@
 //! What is special about a kind and no table can say: defaults, allocation, cross-field rules, immutability. One small file a kind.
+//!
+//! Each hook is one `match` over the resource; what every kind has in common stands in `strategy`.
 
+mod cluster;
+mod config;
 mod default;
+mod event;
+mod field;
+mod job;
+mod namespace;
+mod network;
+mod node;
+mod pod;
+mod policy;
+mod quantity;
+mod rbac;
+mod secret;
+mod service;
+mod signing;
+mod strategy;
+mod volume;
+mod workload;
 
 use serde_json::Value;
 
+use super::Api;
 use super::catalog::Kind;
+use super::error::FieldError;
+use super::meta::{self, NameRule, name};
+use super::registry::Aim;
+use super::removal::Plan;
+use crate::policy::Permit;
+use crate::request::DeleteOptions;
+use crate::status::Status;
+
+pub(crate) use field::{is_empty, selects};
+pub(crate) use service::Range;
+
+/// The part of an object that a write may change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// Everything but the status.
+    Whole,
+    /// The status, and most of the metadata.
+    Status,
+    /// `spec.replicas`.
+    Scale,
+    /// A pod's node.
+    Binding,
+    /// A namespace's `spec.finalizers`.
+    Finalize,
+    /// A signing request's approval.
+    Approval,
+    /// A pod's ephemeral containers.
+    Ephemeral,
+    /// The resources of a pod's containers.
+    Resize,
+}
+
+impl Part {
+    /// The subresource of this name; empty for the whole.
+    pub(crate) fn subresource(self) -> &'static str {
+        match self {
+            Self::Whole => "",
+            Self::Status => "status",
+            Self::Scale => "scale",
+            Self::Binding => "binding",
+            Self::Finalize => "finalize",
+            Self::Approval => "approval",
+            Self::Ephemeral => "ephemeralcontainers",
+            Self::Resize => "resize",
+        }
+    }
+}
 
 /// Fills what kube-apiserver's defaulting functions fill (contract 7.4), for a body of this kind and version.
 /// Runs after decoding, on create, update and patch, and on what is read from storage.
 pub fn default(kind: &Kind, value: &mut Value) {
     default::fill(kind, value);
+}
+
+/// The warning of a deprecated resource.
+pub(crate) fn deprecation(kind: &Kind) -> Option<&'static str> {
+    match (kind.group.as_str(), kind.plural.as_str()) {
+        ("", "endpoints") => Some("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"),
+        ("", "componentstatuses") => Some("v1 ComponentStatus is deprecated in v1.19+"),
+        _ => None,
+    }
+}
+
+/// Makes a new object what the kind wants it to be before it is checked.
+pub(crate) fn prepare_create(kind: &Kind, permit: &Permit, new: &mut Value) {
+    strategy::prepare_create(kind, new);
+    match (kind.group.as_str(), kind.plural.as_str()) {
+        ("", "pods") => pod::prepare_create(new),
+        ("", "namespaces") => namespace::prepare_create(new),
+        ("", "secrets") => secret::prepare(new, None),
+        ("", "services") => service::prepare_create(new),
+        ("", "persistentvolumes") => volume::prepare_create(new),
+        ("", "persistentvolumeclaims") => new["status"] = serde_json::json!({"phase": "Pending"}),
+        ("batch", "jobs") => job::prepare_create(new),
+        ("apps", "daemonsets") => workload::prepare_daemon(new, None),
+        ("certificates.k8s.io", "certificatesigningrequests") => signing::prepare_create(permit, new),
+        _ => {}
+    }
+}
+
+/// Makes an updated object what the kind wants it to be before it is checked.
+pub(crate) fn prepare_update(kind: &Kind, part: Part, new: &mut Value, old: &Value) {
+    match part {
+        Part::Binding => return,
+        Part::Whole | Part::Scale => strategy::keep_status(kind, new, old),
+        Part::Status => strategy::keep_all_but_status(kind, new, old),
+        Part::Finalize => new["status"] = old["status"].clone(),
+        Part::Approval => signing::keep_all_but_approval(new, old),
+        Part::Ephemeral => pod::keep_all_but_ephemeral(new, old),
+        Part::Resize => pod::keep_all_but_resources(new, old),
+    }
+    match (kind.group.as_str(), kind.plural.as_str()) {
+        ("", "pods") => pod::prepare_update(part, new, old),
+        ("", "namespaces") if part == Part::Whole => namespace::prepare_update(new, old),
+        ("", "secrets") => secret::prepare(new, Some(old)),
+        ("", "services") if part == Part::Whole => service::prepare_update(new, old),
+        ("", "persistentvolumes") if part == Part::Status => volume::stamp_phase(new, old),
+        ("apps", "daemonsets") if part == Part::Whole => workload::prepare_daemon(new, Some(old)),
+        ("certificates.k8s.io", "certificatesigningrequests") => signing::prepare_update(part, new, old),
+        _ => {}
+    }
+    strategy::count(kind, part, new, old);
+}
+
+/// The faults of a new object.
+pub(crate) fn check_create(kind: &Kind, new: &Value) -> Vec<FieldError> {
+    let mut errors = meta::check(new, name_rule(kind), kind.namespaced);
+    check(kind, new, &mut errors);
+    errors
+}
+
+/// The faults of an updated object.
+pub(crate) fn check_update(kind: &Kind, part: Part, new: &Value, old: &Value) -> Vec<FieldError> {
+    if part == Part::Binding {
+        return Vec::new();
+    }
+    // kube-apiserver checks metadata twice, generically and for the kind; the causes tell.
+    let mut errors = meta::check_update(new, old);
+    errors.extend(errors.clone());
+    let metadata = meta::check(new, name_rule(kind), kind.namespaced);
+    errors.extend(metadata.iter().cloned());
+    if part != Part::Status {
+        errors.extend(metadata);
+        check(kind, new, &mut errors);
+        check_change(kind, (part, new, old), &mut errors);
+    }
+    errors
+}
+
+/// Rules of an object by itself.
+fn check(kind: &Kind, new: &Value, errors: &mut Vec<FieldError>) {
+    match (kind.group.as_str(), kind.plural.as_str()) {
+        ("", "pods") => pod::check(new, errors),
+        ("", "podtemplates") => pod::check_template(&new["template"], "template", errors),
+        ("", "configmaps") => config::check(new, errors),
+        ("", "secrets") => secret::check(new, errors),
+        ("", "services") => service::check(new, errors),
+        ("", "nodes") => node::check(new, errors),
+        ("", "persistentvolumes") => volume::check(new, errors),
+        ("", "persistentvolumeclaims") => volume::check_claim(&new["spec"], "spec", errors),
+        ("", "replicationcontrollers") => workload::check_controller(new, errors),
+        ("", "endpoints") => network::check_endpoints(new, errors),
+        ("", "events") | ("events.k8s.io", "events") => event::check(kind, new, errors),
+        ("", "limitranges") => cluster::check_limits(new, errors),
+        ("apps", "deployments" | "replicasets" | "statefulsets" | "daemonsets") => workload::check(kind, new, errors),
+        ("batch", "jobs") => job::check(&new["spec"], "spec", errors),
+        ("batch", "cronjobs") => job::check_cron(new, errors),
+        ("rbac.authorization.k8s.io", _) => rbac::check(kind, new, errors),
+        ("coordination.k8s.io", "leases") => cluster::check_lease(new, errors),
+        ("scheduling.k8s.io", "priorityclasses") => cluster::check_priority(new, errors),
+        ("storage.k8s.io", "storageclasses") => cluster::check_storage_class(new, errors),
+        ("node.k8s.io", "runtimeclasses") => cluster::check_runtime(new, errors),
+        ("apiregistration.k8s.io", "apiservices") => cluster::check_api_service(new, errors),
+        ("flowcontrol.apiserver.k8s.io", "prioritylevelconfigurations") => cluster::check_level(new, errors),
+        ("certificates.k8s.io", "certificatesigningrequests") => signing::check(new, errors),
+        ("discovery.k8s.io", "endpointslices") => network::check_slice(new, errors),
+        ("networking.k8s.io", "ingresses") => network::check_ingress(new, errors),
+        ("networking.k8s.io", "networkpolicies") => network::check_policy(new, errors),
+        ("policy", "poddisruptionbudgets") => policy::check_budget(new, errors),
+        ("autoscaling", "horizontalpodautoscalers") => policy::check_autoscaler(new, errors),
+        _ => {}
+    }
+}
+
+/// Rules of a change.
+fn check_change(kind: &Kind, (part, new, old): (Part, &Value, &Value), errors: &mut Vec<FieldError>) {
+    match (kind.group.as_str(), kind.plural.as_str()) {
+        ("", "pods") => pod::check_change(part, new, old, errors),
+        ("", "configmaps") => config::check_change(new, old, errors),
+        ("", "secrets") => secret::check_change(new, old, errors),
+        ("", "services") => service::check_change(new, old, errors),
+        ("", "persistentvolumeclaims") => volume::check_claim_change(new, old, errors),
+        ("", "nodes") => node::check_change(new, old, errors),
+        ("apps", "controllerrevisions") => field::immutable(&new["data"], &old["data"], "data", errors),
+        ("apps", _) => workload::check_change(kind, new, old, errors),
+        ("batch", "jobs") => job::check_change(new, old, errors),
+        ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings") => rbac::check_change(new, old, errors),
+        ("scheduling.k8s.io", "priorityclasses") => cluster::check_priority_change(new, old, errors),
+        ("storage.k8s.io", "storageclasses") => cluster::check_storage_class_change(new, old, errors),
+        ("node.k8s.io", "runtimeclasses") => field::immutable(&new["handler"], &old["handler"], "handler", errors),
+        ("discovery.k8s.io", "endpointslices") => {
+            field::immutable(&new["addressType"], &old["addressType"], "addressType", errors);
+        }
+        ("storage.k8s.io", "volumeattachments") => field::immutable(&new["spec"], &old["spec"], "spec", errors),
+        _ => {}
+    }
+}
+
+/// What a client should know about an object that is taken.
+pub(crate) fn warn(kind: &Kind, new: &Value, warnings: &mut Vec<String>) {
+    if (kind.group.as_str(), kind.plural.as_str()) == ("", "pods") {
+        pod::warn(new, warnings);
+    }
+}
+
+/// Whether an object without finalizers may go: a namespace may not while it has its own.
+pub(crate) fn may_go(kind: &Kind, object: &Value) -> bool {
+    (kind.group.as_str(), kind.plural.as_str()) != ("", "namespaces") || namespace::is_finalized(object)
+}
+
+/// The deletion of a kind that has its own way to go.
+pub(crate) fn plan_deletion(kind: &Kind, options: &DeleteOptions, old: &Value) -> Option<Plan> {
+    match (kind.group.as_str(), kind.plural.as_str()) {
+        ("", "namespaces") => namespace::plan_deletion(kind, options, old),
+        _ => None,
+    }
+}
+
+/// Reserves what an object takes from a pool: addresses and ports of services.
+///
+/// # Errors
+/// 422 when it is not to be had.
+pub(crate) async fn allocate(api: &Api, aim: &Aim<'_>, new: &mut Value, old: Option<&Value>) -> Result<(), Status> {
+    match (aim.kind.group.as_str(), aim.kind.plural.as_str(), aim.part) {
+        ("", "services", Part::Whole) => service::allocate(api, aim, new, old).await,
+        _ => Ok(()),
+    }
+}
+
+/// Gives back what `gone` had taken and `kept` has not.
+pub(crate) async fn release(api: &Api, aim: &Aim<'_>, gone: &Value, kept: Option<&Value>) {
+    if aim.dry_run {
+        return;
+    }
+    if let ("", "services") = (aim.kind.group.as_str(), aim.kind.plural.as_str()) {
+        service::release(api, aim, gone, kept).await;
+    }
+}
+
+fn name_rule(kind: &Kind) -> NameRule {
+    match (kind.group.as_str(), kind.plural.as_str()) {
+        ("", "namespaces" | "services") => name::label,
+        ("rbac.authorization.k8s.io", _) => name::segment,
+        ("apiregistration.k8s.io", _) => name::segment,
+        ("networking.k8s.io", "ipaddresses") => name::segment,
+        _ => name::subdomain,
+    }
 }

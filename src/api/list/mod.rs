@@ -67,6 +67,12 @@ pub(super) fn options(call: &Call<'_>) -> Result<ListOptions, Status> {
     if faults.is_empty() { Ok(options) } else { Err(refusal::bad_options("ListOptions", &faults)) }
 }
 
+/// The list of objects that a deletion of a collection has met, as they were.
+pub(super) fn of(api: &Api, call: &Call<'_>, accept: &Accept, met: (Revision, Vec<Arc<Object>>)) -> Result<Response, Status> {
+    let (stamp, items) = met;
+    List { api, call, accept, stamp }.answer(Items::Page(items.into_iter()), json!({}))
+}
+
 /// A list that is about to be answered.
 struct List<'a> {
     api: &'a Api,
@@ -168,3 +174,6 @@ fn full(media: Media, bytes: Vec<u8>) -> Response {
 
 /// Objects looked at before others get their turn.
 const BUDGET: usize = 2048;
+
+#[cfg(test)]
+mod tests;

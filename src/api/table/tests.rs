@@ -34,6 +34,7 @@ fn the_state_of_a_pod() {
             "status": status,
         })
     };
+    #[rustfmt::skip]
     let rows = [
         (json!({"phase": "Pending"}), ["0/3", "Pending", "0"]),
         (
@@ -75,103 +76,27 @@ fn the_state_of_a_pod() {
 
 #[test]
 fn cells_of_other_kinds() {
+    #[rustfmt::skip]
     let rows = [
         ("", "v1", "configmaps", json!({"data": {"a": "1"}, "binaryData": {"b": ""}}), 1, json!(2)),
         ("", "v1", "services", json!({"spec": {"type": "LoadBalancer"}}), 3, json!("<pending>")),
-        (
-            "",
-            "v1",
-            "services",
-            json!({"spec": {"type": "ClusterIP", "ports": [{"port": 80, "nodePort": 30080, "protocol": "TCP"}, {"port": 53, "protocol": "UDP"}]}}),
-            4,
-            json!("80:30080/TCP,53/UDP"),
-        ),
-        (
-            "",
-            "v1",
-            "nodes",
-            json!({"spec": {"unschedulable": true}, "status": {"conditions": [{"type": "Ready", "status": "True"}]}}),
-            1,
-            json!("Ready,SchedulingDisabled"),
-        ),
-        (
-            "",
-            "v1",
-            "nodes",
-            json!({"metadata": {"labels": {"node-role.kubernetes.io/worker": "", "node-role.kubernetes.io/control-plane": ""}}}),
-            2,
-            json!("control-plane,worker"),
-        ),
+        ("", "v1", "services", json!({"spec": {"type": "ClusterIP", "ports": [{"port": 80, "nodePort": 30080, "protocol": "TCP"}, {"port": 53, "protocol": "UDP"}]}}), 4, json!("80:30080/TCP,53/UDP")),
+        ("", "v1", "nodes", json!({"spec": {"unschedulable": true}, "status": {"conditions": [{"type": "Ready", "status": "True"}]}}), 1, json!("Ready,SchedulingDisabled")),
+        ("", "v1", "nodes", json!({"metadata": {"labels": {"node-role.kubernetes.io/worker": "", "node-role.kubernetes.io/control-plane": ""}}}), 2, json!("control-plane,worker")),
         ("apps", "v1", "deployments", json!({"spec": {"replicas": 3}, "status": {"readyReplicas": 2}}), 1, json!("2/3")),
-        (
-            "apps",
-            "v1",
-            "deployments",
-            json!({"spec": {"selector": {"matchLabels": {"b": "2"}, "matchExpressions": [{"key": "a", "operator": "NotIn", "values": ["y", "x"]}]}}}),
-            7,
-            json!("a notin (x,y),b=2"),
-        ),
+        ("apps", "v1", "deployments", json!({"spec": {"selector": {"matchLabels": {"b": "2"}, "matchExpressions": [{"key": "a", "operator": "NotIn", "values": ["y", "x"]}]}}}), 7, json!("a notin (x,y),b=2")),
         ("apps", "v1", "replicasets", json!({"spec": {"replicas": 3}}), 1, json!(3)),
         ("batch", "v1", "jobs", json!({"spec": {"completions": 4}, "status": {"succeeded": 1}}), 2, json!("1/4")),
         ("batch", "v1", "cronjobs", json!({"spec": {"suspend": false}}), 3, json!("False")),
-        (
-            "",
-            "v1",
-            "endpoints",
-            json!({"subsets": [{"addresses": [{"ip": "1.1.1.1"}, {"ip": "::1"}], "ports": [{"port": 80}, {"port": 81}]}]}),
-            1,
-            json!("1.1.1.1:80,[::1]:80,1.1.1.1:81 + 1 more..."),
-        ),
-        (
-            "autoscaling",
-            "v2",
-            "horizontalpodautoscalers",
-            json!({"spec": {"metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}}}]}}),
-            2,
-            json!("cpu: <unknown>/80%"),
-        ),
-        (
-            "",
-            "v1",
-            "resourcequotas",
-            json!({"status": {"hard": {"pods": "10", "limits.cpu": "2"}, "used": {"pods": "3"}}}),
-            2,
-            json!("limits.cpu: 0/2"),
-        ),
-        (
-            "rbac.authorization.k8s.io",
-            "v1",
-            "rolebindings",
-            json!({"subjects": [{"kind": "ServiceAccount", "namespace": "a", "name": "b"}]}),
-            5,
-            json!("a/b"),
-        ),
-        (
-            "rbac.authorization.k8s.io",
-            "v1",
-            "roles",
-            json!({"metadata": {"creationTimestamp": "2026-01-01T00:55:00Z"}}),
-            1,
-            json!("2026-01-01T00:55:00Z"),
-        ),
+        ("", "v1", "endpoints", json!({"subsets": [{"addresses": [{"ip": "1.1.1.1"}, {"ip": "::1"}], "ports": [{"port": 80}, {"port": 81}]}]}), 1, json!("1.1.1.1:80,[::1]:80,1.1.1.1:81 + 1 more...")),
+        ("autoscaling", "v2", "horizontalpodautoscalers", json!({"spec": {"metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}}}]}}), 2, json!("cpu: <unknown>/80%")),
+        ("", "v1", "resourcequotas", json!({"status": {"hard": {"pods": "10", "limits.cpu": "2"}, "used": {"pods": "3"}}}), 2, json!("limits.cpu: 0/2")),
+        ("rbac.authorization.k8s.io", "v1", "rolebindings", json!({"subjects": [{"kind": "ServiceAccount", "namespace": "a", "name": "b"}]}), 5, json!("a/b")),
+        ("rbac.authorization.k8s.io", "v1", "roles", json!({"metadata": {"creationTimestamp": "2026-01-01T00:55:00Z"}}), 1, json!("2026-01-01T00:55:00Z")),
         ("events.k8s.io", "v1", "events", json!({"involvedObject": {"kind": "Pod", "name": "p"}}), 3, json!("pod/p")),
-        (
-            "storage.k8s.io",
-            "v1",
-            "storageclasses",
-            json!({"metadata": {"name": "s", "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}}}),
-            0,
-            json!("s (default)"),
-        ),
+        ("storage.k8s.io", "v1", "storageclasses", json!({"metadata": {"name": "s", "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}}}), 0, json!("s (default)")),
         ("policy", "v1", "poddisruptionbudgets", json!({"spec": {"minAvailable": 2}}), 1, json!("2")),
-        (
-            "certificates.k8s.io",
-            "v1",
-            "certificatesigningrequests",
-            json!({"status": {"conditions": [{"type": "Approved"}], "certificate": "x"}}),
-            5,
-            json!("Approved,Issued"),
-        ),
+        ("certificates.k8s.io", "v1", "certificatesigningrequests", json!({"status": {"conditions": [{"type": "Approved"}], "certificate": "x"}}), 5, json!("Approved,Issued")),
     ];
     for (group, version, plural, object, column, wanted) in rows {
         assert_eq!(cells(group, version, plural, &object)[column], wanted, "{plural} {object}");

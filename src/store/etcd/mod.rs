@@ -123,8 +123,11 @@ impl Log for Etcd {
         Box::pin(async move {
             let mut kv = self.kv();
             let revision = i64::try_from(before.0).unwrap_or(i64::MAX);
-            self.ask(Operation::Compact, kv.compact(revision, None)).await.map_err(StoreError::from)?;
-            Ok(())
+            match self.ask(Operation::Compact, kv.compact(revision, None)).await {
+                // Somebody else has done it already.
+                Ok(_) | Err(Refusal::Compacted) => Ok(()),
+                Err(refusal) => Err(refusal.into()),
+            }
         })
     }
 }

@@ -1,0 +1,136 @@
+//! ServiceAccount: a pod runs as an account that exists, and finds its token where programs look for it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{Operation, Review, lifecycle};
+use crate::api::kinds::is_empty;
+use crate::api::object::Object;
+use crate::api::{Api, meta};
+use crate::status::Status;
+
+pub(super) async fn admit(api: &Api, review: &Review<'_>, pod: &mut Value) -> Result<(), Status> {
+    let mirrored = pod["metadata"]["annotations"].get("kubernetes.io/config.mirror").is_some();
+    if !review.is("", "pods", Operation::Create) || mirrored {
+        return Ok(());
+    }
+    let spec = &mut pod["spec"];
+    if is_empty(&spec["serviceAccountName"]) {
+        spec["serviceAccountName"] = Value::from(DEFAULT);
+    }
+    let name = spec["serviceAccountName"].as_str().unwrap_or(DEFAULT).to_owned();
+    spec["serviceAccount"] = Value::from(name.as_str());
+    let Some(account) = find(api, review, &name).await else {
+        let cause = format!(
+            "error looking up service account {}/{name}: serviceaccount {} not found",
+            review.namespace,
+            crate::api::error::quoted(&name)
+        );
+        return Err(review.forbid(pod, cause));
+    };
+    let account = account.value();
+    let spec = &mut pod["spec"];
+    if mounts_token(spec, &account) {
+        mount_token(spec);
+    }
+    if is_empty(&spec["imagePullSecrets"]) && !is_empty(&account["imagePullSecrets"]) {
+        spec["imagePullSecrets"] = account["imagePullSecrets"].clone();
+    }
+    Ok(())
+}
+
+/// The account. The default one of a new namespace is on its way: a while is given to it.
+async fn find(api: &Api, review: &Review<'_>, name: &str) -> Option<Arc<Object>> {
+    let kind = api.catalog.find("", "v1", "serviceaccounts")?;
+    let mut tries = if name == DEFAULT && lifecycle::is_young(api, review.namespace) { TRIES } else { 0 };
+    loop {
+        let found = api.seen(kind, review.namespace, name);
+        if found.is_some() || tries == 0 {
+            return found;
+        }
+        tries -= 1;
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// The pod's wish comes before the account's.
+fn mounts_token(spec: &Value, account: &Value) -> bool {
+    let wish = |value: &Value| value["automountServiceAccountToken"].as_bool();
+    wish(spec).or_else(|| wish(account)).unwrap_or(true)
+}
+
+/// Adds the volume with the token, and a mount of it to every container that has none at its place.
+fn mount_token(spec: &mut Value) {
+    let known = volume_name(spec);
+    let name = known.clone().unwrap_or_else(|| format!("{PREFIX}{}", meta::random(5)));
+    let mount = json!({"name": name, "readOnly": true, "mountPath": PLACE});
+    let mut needed = false;
+    for list in ["initContainers", "containers"] {
+        for container in spec[list].as_array_mut().into_iter().flatten() {
+            let mounts = &mut container["volumeMounts"];
+            if mounts.as_array().into_iter().flatten().any(|mount| mount["mountPath"] == PLACE) {
+                continue;
+            }
+            needed = true;
+            match mounts.as_array_mut() {
+                Some(mounts) => mounts.push(mount.clone()),
+                None => *mounts = json!([mount]),
+            }
+        }
+    }
+    if needed && known.is_none() {
+        let volume = json!({"name": name, "projected": {"defaultMode": 420, "sources": [
+            {"serviceAccountToken": {"path": "token", "expirationSeconds": 3607}},
+            {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
+            {"downwardAPI": {"items": [{"path": "namespace", "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"}}]}},
+        ]}});
+        match spec["volumes"].as_array_mut() {
+            Some(volumes) => volumes.push(volume),
+            None => spec["volumes"] = json!([volume]),
+        }
+    }
+}
+
+/// The name of a token volume that the pod brings along.
+fn volume_name(spec: &Value) -> Option<String> {
+    let mut volumes = spec["volumes"].as_array().into_iter().flatten();
+    let own = volumes.find(|volume| volume["name"].as_str().is_some_and(|name| name.starts_with(PREFIX)));
+    own.and_then(|volume| volume["name"].as_str()).map(str::to_owned)
+}
+
+const DEFAULT: &str = "default";
+const PREFIX: &str = "kube-api-access-";
+const PLACE: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+const TRIES: usize = 40;
+const PAUSE: Duration = Duration::from_millis(25);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_container_gets_one_mount() {
+        let mut spec = json!({"containers": [{"name": "a"}, {"name": "b", "volumeMounts": [{"name": "x", "mountPath": PLACE}]}]});
+        mount_token(&mut spec);
+        assert_eq!(spec["volumes"].as_array().map(Vec::len), Some(1));
+        assert_eq!(spec["containers"][0]["volumeMounts"][0]["name"], spec["volumes"][0]["name"]);
+        assert_eq!(spec["containers"][1]["volumeMounts"].as_array().map(Vec::len), Some(1));
+        let once = spec.clone();
+        mount_token(&mut spec);
+        assert_eq!(spec, once);
+    }
+
+    #[test]
+    fn whose_wish_counts() {
+        for (pod, account, expected) in [
+            (json!({}), json!({}), true),
+            (json!({"automountServiceAccountToken": false}), json!({}), false),
+            (json!({}), json!({"automountServiceAccountToken": false}), false),
+            (json!({"automountServiceAccountToken": true}), json!({"automountServiceAccountToken": false}), true),
+        ] {
+            assert_eq!(mounts_token(&pod, &account), expected, "{pod} {account}");
+        }
+    }
+}
