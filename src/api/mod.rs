@@ -1,7 +1,7 @@
 //! The built-in Kubernetes API.
 //!
 //! One generic path serves every resource of the [`catalog`]; what is special about a kind stands in `kinds/`. Never sees certificates,
-//! tokens or rules: it serves what a [`Permit`](crate::policy::Permit) names.
+//! tokens or rules: it serves what a [`Permit`] names.
 
 pub mod accept;
 pub mod admission;
