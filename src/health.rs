@@ -98,7 +98,8 @@ fn all(endpoint: Endpoint, query: &str, (checks, metrics): (Vec<&Check>, &Metric
     let mut matched = Vec::new();
     let (mut lines, mut failed) = (String::new(), Vec::new());
     for check in checks {
-        if let Some(name) = excluded.iter().find(|name| *name == check.name || (!check.group.is_empty() && *name == check.group)) {
+        if let Some(name) = excluded.iter().find(|name| *name == check.name || (!check.group.is_empty() && *name == check.group))
+        {
             let with = if name == check.name { String::new() } else { format!(" with {name}") };
             let _ = writeln!(lines, "[+]{} excluded{with}: ok", check.name);
             matched.push(name.clone());

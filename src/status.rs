@@ -235,15 +235,14 @@ impl Refusal {
 impl Form {
     /// What a client wants: the query `pretty`, then `pretty=1` with the media type, then what people use.
     pub fn of(uri: &Uri, headers: &HeaderMap) -> Self {
-        let asked = uri.query().filter(|query| query.contains("pretty")).and_then(|query| {
-            query.split('&').find_map(|pair| pair.strip_prefix("pretty=")).filter(|value| !value.is_empty())
-        });
+        let asked = uri
+            .query()
+            .filter(|query| query.contains("pretty"))
+            .and_then(|query| query.split('&').find_map(|pair| pair.strip_prefix("pretty=")).filter(|value| !value.is_empty()));
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let indented = match asked {
             Some(value) => matches!(value, "1" | "t" | "T" | "true" | "TRUE" | "True"),
-            None => {
-                text(ACCEPT).contains("pretty=1") || PEOPLE.iter().any(|agent| text(USER_AGENT).starts_with(agent))
-            }
+            None => text(ACCEPT).contains("pretty=1") || PEOPLE.iter().any(|agent| text(USER_AGENT).starts_with(agent)),
         };
         if indented { Self::Indented } else { Self::Compact }
     }
@@ -295,7 +294,12 @@ impl From<Denied> for Status {
     fn from(denied: Denied) -> Self {
         let details = match denied.resource() {
             "" => Details::default(),
-            resource => Details { name: denied.name().to_owned(), group: denied.group().to_owned(), kind: resource.to_owned(), ..Details::default() },
+            resource => Details {
+                name: denied.name().to_owned(),
+                group: denied.group().to_owned(),
+                kind: resource.to_owned(),
+                ..Details::default()
+            },
         };
         Self::new(StatusCode::FORBIDDEN, "Forbidden", denied.message()).with_details(details)
     }

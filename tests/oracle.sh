@@ -9,7 +9,8 @@ top=$(cd "$(dirname "$0")/.." && pwd)
 oracle="${PORTCULLIS_SHARED:-$top/../shared}/oracle"
 [ -f "$oracle/oracle.py" ] || { echo "tests/oracle.sh: no oracle in $oracle; set PORTCULLIS_SHARED" >&2; exit 2; }
 
-cargo build --quiet --locked --release --manifest-path "$top/Cargo.toml"
+# PORTCULLIS_BIN names a binary that is built already.
+if [ -z "${PORTCULLIS_BIN:-}" ]; then cargo build --quiet --locked --release --manifest-path "$top/Cargo.toml"; fi
 dir=$(mktemp -d)
 pids=()
 finish() {
@@ -47,7 +48,7 @@ fi
 export PORT HEALTH_PORT PKI STORE
 python3 -c 'import os, string, sys; sys.stdout.write(string.Template(open(sys.argv[1]).read()).substitute(os.environ))' \
     "$top/config/oracle.yaml" >"$dir/portcullis.yaml"
-"$top/target/release/portcullis" serve --config "$dir/portcullis.yaml" >"$dir/server.log" 2>&1 &
+"${PORTCULLIS_BIN:-$top/target/release/portcullis}" serve --config "$dir/portcullis.yaml" >"$dir/server.log" 2>&1 &
 server=$!
 pids+=("$server")
 

@@ -2,10 +2,10 @@
 """Writes src/schema/types.txt from a facts file: tools/types.py types-1.36.jsonl > src/schema/types.txt
 
 A block is a type; its first line is the OpenAPI name without `io.k8s.` and what is said of the type:
-  kind=group/version/Kind (`*` where every group serves it) · is=form · atomic · union
+  kind=group/version/Kind (`*` where every group serves it), is=form, atomic, union
 A further line is a field: name, shape, protobuf number (2.1: member 1 of inlined member 2; `-`: none), then what is said of it:
-  `*` pointer · `?` left out when empty · `?zero` left out when zero · `!` required · list=map:key,key|set|atomic
-  map=atomic|granular · patch=strategy · key=merge key · default=JSON · enum=JSON (last: it may hold spaces)
+  `*` pointer, `?` left out when empty, `?zero` left out when zero, `!` required, list=map:key,key|set|atomic
+  map=atomic|granular, patch=strategy, key=merge key, default=JSON, enum=JSON (last: it may hold spaces)
 Shapes: string bytes int32 int64 double bool, @type, []shape, {}shape (a map from strings).
 """
 import json

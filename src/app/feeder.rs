@@ -75,7 +75,8 @@ impl Feeder {
     /// A feeder with the facts of this moment already handed out.
     pub(super) fn new(catalog: &Catalog, store: &Store<Object>, outlet: Outlet) -> Self {
         let find = |(topic, group, plural)| {
-            let kind = catalog.all().iter().find(|kind| kind.group == group && kind.plural == plural && kind.storage.is_some())?;
+            let kind =
+                catalog.all().iter().find(|kind| kind.group == group && kind.plural == plural && kind.storage.is_some())?;
             Some((topic, kind.storage.as_ref()?.space))
         };
         let topics = TOPICS.into_iter().filter_map(find).collect();
@@ -161,9 +162,13 @@ impl Feeder {
                 self.life(Holder::Pod, object);
                 self.edges(topic, object, |graph, pod: &graph::Pod| graph.with_pod(pod));
             }
-            Topic::PersistentVolume => self.edges(topic, object, |graph, volume: &graph::PersistentVolume| graph.with_volume(volume)),
+            Topic::PersistentVolume => {
+                self.edges(topic, object, |graph, volume: &graph::PersistentVolume| graph.with_volume(volume))
+            }
             Topic::VolumeAttachment => {
-                self.edges(topic, object, |graph, at: &OnNode| graph.with_attachment(object.name(), at.spec.node_name.as_deref()));
+                self.edges(topic, object, |graph, at: &OnNode| {
+                    graph.with_attachment(object.name(), at.spec.node_name.as_deref())
+                });
             }
             Topic::ResourceSlice => {
                 self.edges(topic, object, |graph, at: &OnNode| graph.with_slice(object.name(), at.spec.node_name.as_deref()));
@@ -193,7 +198,12 @@ impl Feeder {
     }
 
     /// A role or binding. One that cannot be read grants nothing.
-    fn rights<T: for<'de> Deserialize<'de>>(&mut self, topic: Topic, object: &Object, with: fn(&policy::Facts, T) -> policy::Facts) {
+    fn rights<T: for<'de> Deserialize<'de>>(
+        &mut self,
+        topic: Topic,
+        object: &Object,
+        with: fn(&policy::Facts, T) -> policy::Facts,
+    ) {
         match serde_json::from_slice(object.bytes()) {
             Ok(read) => self.policy = with(&self.policy, read),
             Err(error) => {
@@ -203,7 +213,12 @@ impl Feeder {
         }
     }
 
-    fn edges<T: for<'de> Deserialize<'de>>(&mut self, topic: Topic, object: &Object, with: impl FnOnce(&graph::Graph, &T) -> graph::Graph) {
+    fn edges<T: for<'de> Deserialize<'de>>(
+        &mut self,
+        topic: Topic,
+        object: &Object,
+        with: impl FnOnce(&graph::Graph, &T) -> graph::Graph,
+    ) {
         match serde_json::from_slice(object.bytes()) {
             Ok(read) => self.policy = self.policy.with_graph(with(self.policy.graph(), &read)),
             Err(error) => {

@@ -13,13 +13,14 @@ use super::{Error, Extra, STORE_FILE, Source, reload, upkeep};
 use crate::api::Api;
 use crate::api::catalog::Catalog;
 use crate::api::object::Object;
+use crate::api::review::{Asking, Tokens};
 use crate::audit;
 use crate::backend::Backend;
 use crate::cluster::{Boot, Cluster};
 use crate::config::{self, Builtin, Config, Format, Log, Mistake, Mistakes, Storage};
 use crate::gateway::Gateway;
 use crate::health::Check;
-use crate::identity::{Anonymous, Authorities, PrivateKey, PublicKey, Resolver, Trust};
+use crate::identity::{Anonymous, Authorities, PrivateKey, PublicKey, Resolver, TokenSigner, Trust};
 use crate::limits::{self, Limits};
 use crate::listen::tls::{Tls, TlsError};
 use crate::listen::{self};
@@ -96,8 +97,8 @@ impl Parts {
         let authorizer = Arc::new(Authorizer::new(Mode::Builtin, self.ceilings, Facts::default()));
         let outlet = Outlet { authorizer: authorizer.clone(), identity: accounts.clone() };
         upkeep::spawn(Feeder::new(&catalog, &store, outlet).run(), shutdown);
-        let asking = asking(&config, (&resolver, &authorizer))?;
-        let api = Arc::new(Api::new(catalog.clone(), store.clone(), asking, shutdown.clone()));
+        let asking = Asking { authorizer: authorizer.clone(), resolver: resolver.clone(), tokens: tokens(&config) };
+        let api = Arc::new(Api::new(catalog.clone(), store.clone(), shutdown.clone()).with_asking(asking));
         let (booted, boot) = watch::channel(Boot::Pending);
         let settings = limits::Settings {
             read_only: clamp(config.limits.read_only),
@@ -117,8 +118,13 @@ impl Parts {
         let tls = Arc::new(Live::new(self.tls));
         let access = if config.log.access { access(&metrics)? } else { audit::Log::off() };
         let checks: Arc<[Check]> = checks(&config.builtin, &cluster, shutdown).into();
-        let gateway =
-            Arc::new(Gateway { cluster: cluster.clone(), metrics: metrics.clone(), access, checks: checks.clone(), shutdown: shutdown.clone() });
+        let gateway = Arc::new(Gateway {
+            cluster: cluster.clone(),
+            metrics: metrics.clone(),
+            access,
+            checks: checks.clone(),
+            shutdown: shutdown.clone(),
+        });
         upkeep::run(&config, (&api, &store), (&metrics, &cluster), shutdown);
         upkeep::boot((&config, extra, source.address), (api, booted), shutdown);
         reload::run(config.clone(), source, (cluster.clone(), tls.clone(), metrics.clone()), shutdown);
@@ -147,7 +153,8 @@ fn trust(config: &Config, mistakes: &mut Mistakes) -> Trust {
             Err(error) => mistakes.note(format!("authentication.clientAuthorities[{index}]"), error),
         }
     }
-    let authorities = if pems.is_empty() { Authorities::none() } else { Authorities::parse(&pems).unwrap_or_else(|_| Authorities::none()) };
+    let authorities =
+        if pems.is_empty() { Authorities::none() } else { Authorities::parse(&pems).unwrap_or_else(|_| Authorities::none()) };
     let mut trust = Trust { authorities, anonymous: Anonymous::of(authentication.anonymous.clone()), ..Trust::default() };
     let Some(accounts) = &authentication.service_accounts else { return trust };
     trust.issuers.clone_from(&accounts.issuers);
@@ -168,7 +175,19 @@ fn trust(config: &Config, mistakes: &mut Mistakes) -> Trust {
     trust
 }
 
-async fn open(builtin: &Builtin, (catalog, metrics): (&Arc<Catalog>, &Arc<Metrics>), shutdown: &Shutdown) -> Result<Arc<Store<Object>>, Error> {
+/// Who signs tokens; the key has been read once already.
+fn tokens(config: &Config) -> Option<Tokens> {
+    let accounts = config.authentication.service_accounts.as_ref()?;
+    let issuer = accounts.issuers.first()?;
+    let signer = TokenSigner::parse(&accounts.signing_key.as_ref()?.pem, issuer.as_str()).ok()?;
+    Some(Tokens { signer: Arc::new(signer), audiences: accounts.audiences.clone(), longest: None, extended: true })
+}
+
+async fn open(
+    builtin: &Builtin,
+    (catalog, metrics): (&Arc<Catalog>, &Arc<Metrics>),
+    shutdown: &Shutdown,
+) -> Result<Arc<Store<Object>>, Error> {
     let limits = store::Limits { keep: builtin.history, ..store::Limits::default() };
     match &builtin.store {
         Storage::Embedded { path } => {
@@ -185,7 +204,11 @@ async fn open(builtin: &Builtin, (catalog, metrics): (&Arc<Catalog>, &Arc<Metric
             let settings = etcd::Settings {
                 endpoints: endpoints.clone(),
                 prefix: prefix.clone(),
-                tls: tls.as_ref().map(|tls| etcd::Tls { authority: tls.0.pem.clone(), certificate: tls.1.pem.clone(), key: tls.2.pem.clone() }),
+                tls: tls.as_ref().map(|tls| etcd::Tls {
+                    authority: tls.0.pem.clone(),
+                    certificate: tls.1.pem.clone(),
+                    key: tls.2.pem.clone(),
+                }),
                 compaction: Some(builtin.history),
                 observer: Some(observer(metrics.clone())),
             };

@@ -68,7 +68,9 @@ fn build(path: &Path) -> Result<(Config, Parts), Vec<Mistake>> {
 
 /// Says aloud what a reload cannot change.
 fn fixed(old: &Config, new: &Config) {
-    let same = old.listen.address == new.listen.address && old.health == new.health && format!("{:?}", old.builtin) == format!("{:?}", new.builtin);
+    let same = old.listen.address == new.listen.address
+        && old.health == new.health
+        && format!("{:?}", old.builtin) == format!("{:?}", new.builtin);
     if !same {
         tracing::warn!("listen.address, health and backend take effect at the next start only");
     }

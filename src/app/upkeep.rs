@@ -34,7 +34,12 @@ pub(super) fn spawn(task: impl Future<Output = ()> + Send + 'static, shutdown: &
 }
 
 /// Proves freshness and fills the gauges.
-pub(super) fn run(config: &Config, (api, store): (&Arc<Api>, &Arc<Store<Object>>), (metrics, cluster): (&Metrics, &Arc<Cluster>), shutdown: &Shutdown) {
+pub(super) fn run(
+    config: &Config,
+    (api, store): (&Arc<Api>, &Arc<Store<Object>>),
+    (metrics, cluster): (&Metrics, &Arc<Cluster>),
+    shutdown: &Shutdown,
+) {
     let proven = store.clone();
     spawn(async move { proven.prove(PROOF).await }, shutdown);
     let (api, cluster) = (api.clone(), cluster.clone());
@@ -56,7 +61,7 @@ pub(super) fn run(config: &Config, (api, store): (&Arc<Api>, &Arc<Store<Object>>
 fn not_after(pem: &[u8]) -> i64 {
     let ders = crate::identity::certificates(pem).unwrap_or_default();
     let summary = ders.first().and_then(|der| crate::identity::summarise(der).ok());
-    summary.map_or(0, |summary| i64::try_from(summary.not_after).unwrap_or(i64::MAX))
+    summary.map_or(0, |summary| summary.not_after)
 }
 
 /// Gives up the past that is older than one to two of `history`.
@@ -75,29 +80,33 @@ pub(super) async fn compaction(store: Arc<Store<Object>>, history: Duration) {
 }
 
 /// Makes the server's own objects, tells `booted`, and then does a controller manager's work where that is wanted.
-pub(super) fn boot((config, extra, address): (&Config, Extra, SocketAddr), (api, booted): (Arc<Api>, watch::Sender<Boot>), shutdown: &Shutdown) {
+pub(super) fn boot(
+    (config, extra, address): (&Config, Extra, SocketAddr),
+    (api, booted): (Arc<Api>, watch::Sender<Boot>),
+    shutdown: &Shutdown,
+) {
     let client_ca: Vec<u8> = config.authentication.client_authorities.iter().flat_map(|one| one.pem.clone()).collect();
     let settings = boot::Settings {
         service_range: config.builtin.service_range,
         advertise: parts::advertised(config.builtin.advertise, address),
         port: address.port(),
         client_ca: String::from_utf8_lossy(&client_ca).into_owned(),
-        front_proxy_ca: None,
+        front_proxy: None,
         extra: extra.0,
     };
     let solo = config.builtin.solo.then(|| String::from_utf8_lossy(&config.listen.certificate.pem).into_owned());
     let end = shutdown.clone();
     spawn(
         async move {
-            while let Err(why) = boot::run(&api, &settings, permit(Purpose::Boot)).await {
-                tracing::warn!(why, "the server's own objects are not all there yet; trying again");
+            while let Err(why) = boot::run(&api, &settings, &permit(Purpose::Boot)).await {
+                tracing::warn!(%why, "the server's own objects are not all there yet; trying again");
                 tokio::time::sleep(PAUSE).await;
             }
-            if let Some(root) = solo {
-                solo::run(api.clone(), (root, permit(Purpose::Solo)), end.clone()).await;
+            if let Some(root_ca) = solo {
+                solo::start(api.clone(), solo::Settings { root_ca }, permit(Purpose::Solo), &end).await;
             }
             booted.send_replace(Boot::Done);
-            boot::keep(&api, &settings, permit(Purpose::Boot)).await;
+            boot::keep(api, settings, permit(Purpose::Boot)).await;
         },
         shutdown,
     );

@@ -21,7 +21,8 @@ pub(super) struct Args {
 /// Succeeds when the answer is 200.
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let patience = Duration::from_secs(2);
-    let mut stream = TcpStream::connect_timeout(&args.address, patience).with_context(|| format!("nobody listens at {}", args.address))?;
+    let mut stream =
+        TcpStream::connect_timeout(&args.address, patience).with_context(|| format!("nobody listens at {}", args.address))?;
     stream.set_read_timeout(Some(patience))?;
     write!(stream, "GET {} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", args.path, args.address)?;
     let mut answer = Vec::new();

@@ -50,7 +50,9 @@ enum Command {
 /// Runs the command.
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let (place, summary) = match &args.command {
-        Command::Snapshot { path, to } => (to, snapshot(&file(path), to).with_context(|| format!("no snapshot of {}", path.display()))?),
+        Command::Snapshot { path, to } => {
+            (to, snapshot(&file(path), to).with_context(|| format!("no snapshot of {}", path.display()))?)
+        }
         Command::Restore { from, path, bump } => {
             crate::pki::make_dir(path)?;
             let restored = restore(from, &file(path), Bump(*bump));

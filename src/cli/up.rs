@@ -54,7 +54,11 @@ pub(super) struct Args {
 
 /// Serves until SIGTERM or SIGINT.
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    anyhow::ensure!(args.address.ip().is_loopback(), "`up` listens on loopback only, not on {}; use `serve` for others", args.address);
+    anyhow::ensure!(
+        args.address.ip().is_loopback(),
+        "`up` listens on loopback only, not on {}; use `serve` for others",
+        args.address
+    );
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
     runtime.block_on(up(args))
 }
@@ -210,9 +214,7 @@ fn configuration(args: &Args, dir: &Path) -> anyhow::Result<String> {
 /// What a development cluster has besides the objects of every server: kube-proxy's account, and the right of nodes to see each other.
 fn extra() -> Extra {
     let role = |name: &str| json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name});
-    let binding = |name: &str, to: &str, subject: Value| {
-        json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": name}, "roleRef": role(to), "subjects": [subject]})
-    };
+    let binding = |name: &str, to: &str, subject: Value| json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": name}, "roleRef": role(to), "subjects": [subject]});
     let nodes = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "system:nodes"});
     let proxy = json!({"kind": "ServiceAccount", "namespace": "kube-system", "name": "kube-proxy"});
     Extra(vec![

@@ -40,7 +40,8 @@ impl Material {
     /// In words, as above, or when everybody may read it.
     pub fn private(path: &Path) -> Result<Self, String> {
         let read = Self::public(path)?;
-        let mode = std::fs::metadata(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?.permissions().mode();
+        let mode =
+            std::fs::metadata(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?.permissions().mode();
         if mode & 0o007 != 0 {
             let mode = mode & 0o777;
             return Err(format!("{} is a private key that everybody may read (mode {mode:04o}); chmod 600 it", path.display()));

@@ -95,9 +95,11 @@ impl Reader {
         let paths = anonymous.optional::<Vec<String>>("paths", &mut self.mistakes);
         anonymous.end(&mut self.mistakes);
         let anonymous = paths.unwrap_or_else(|| ["/livez", "/readyz", "/healthz", "/version"].map(str::to_owned).to_vec());
-        let service_accounts = section.optional_section("serviceAccounts", &mut self.mistakes).map(|accounts| self.service_accounts(accounts));
+        let service_accounts =
+            section.optional_section("serviceAccounts", &mut self.mistakes).map(|accounts| self.service_accounts(accounts));
         if client_authorities.is_empty() && service_accounts.is_none() {
-            self.mistakes.note(section.at("clientAuthorities"), "nobody could be known: name an authority here, or serviceAccounts");
+            self.mistakes
+                .note(section.at("clientAuthorities"), "nobody could be known: name an authority here, or serviceAccounts");
         }
         section.end(&mut self.mistakes);
         Authentication { client_authorities, anonymous, service_accounts }
@@ -209,7 +211,8 @@ impl Reader {
         let plain: Vec<_> = endpoints.iter().filter(|endpoint| !endpoint.starts_with("https://")).cloned().collect();
         let insecure = section.or("insecure", false, &mut self.mistakes);
         if !plain.is_empty() && !insecure {
-            self.mistakes.note(section.at("endpoints"), format!("{} is not https; say `insecure: true` to mean it", plain.join(", ")));
+            self.mistakes
+                .note(section.at("endpoints"), format!("{} is not https; say `insecure: true` to mean it", plain.join(", ")));
         }
         let prefix = section.or("prefix", "/registry".to_owned(), &mut self.mistakes);
         if !prefix.starts_with('/') || prefix.ends_with('/') {

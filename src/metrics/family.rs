@@ -1,7 +1,9 @@
 //! How families are made and registered. Their names are constants of this room, so that a refusal of the registry is a mistake here.
 
 use prometheus::core::Collector;
-use prometheus::{Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use prometheus::{
+    Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+};
 
 pub(super) struct Families<'a>(pub(super) &'a Registry);
 

@@ -167,11 +167,11 @@ impl Metrics {
         announce_build(&families);
         Self {
             requests: Requests::new(&families),
-            refused: families.counters("portcullis_refused_total", "Requests refused, by component, rule and step.", &[
-                "component",
-                "rule",
-                "step",
-            ]),
+            refused: families.counters(
+                "portcullis_refused_total",
+                "Requests refused, by component, rule and step.",
+                &["component", "rule", "step"],
+            ),
             handshake_errors: families.counter(
                 "apiserver_tls_handshake_errors_total",
                 "[ALPHA] Number of requests dropped with 'TLS handshake error from' error",
@@ -200,9 +200,11 @@ impl Metrics {
                 "[STABLE] Number of stored objects at the time of last check split by kind.",
                 &["resource"],
             ),
-            health: families.gauges("kubernetes_healthcheck", "[STABLE] This metric records the result of a single healthcheck.", &[
-                "name", "type",
-            ]),
+            health: families.gauges(
+                "kubernetes_healthcheck",
+                "[STABLE] This metric records the result of a single healthcheck.",
+                &["name", "type"],
+            ),
             health_total: families.counters(
                 "kubernetes_healthchecks_total",
                 "[STABLE] This metric records the results of all healthcheck.",
@@ -212,7 +214,11 @@ impl Metrics {
             view_revision: families.gauge("portcullis_view_revision", "The newest revision the view has applied."),
             ring_bytes: families.gauges("portcullis_ring_bytes", "Bytes of recent events kept for watches.", &["resource"]),
             cache_bytes: families.gauge("portcullis_cache_bytes", "Bytes of derived forms kept."),
-            reloads: families.counters("portcullis_config_reloads_total", "Reloads of the configuration and its files.", &["result"]),
+            reloads: families.counters(
+                "portcullis_config_reloads_total",
+                "Reloads of the configuration and its files.",
+                &["result"],
+            ),
             expiry: families.gauges(
                 "portcullis_certificate_expiry_seconds",
                 "When a certificate of this server ends, in seconds of the Unix epoch.",
@@ -367,11 +373,7 @@ impl Step {
 }
 
 fn authentication(families: &Families<'_>) -> [(IntCounter, Histogram); 3] {
-    let attempts = families.counters(
-        "authentication_attempts",
-        "[ALPHA] Counter of authenticated attempts.",
-        &["result"],
-    );
+    let attempts = families.counters("authentication_attempts", "[ALPHA] Counter of authenticated attempts.", &["result"]);
     let durations: HistogramVec = families.histograms(
         "authentication_duration_seconds",
         "[ALPHA] Authentication duration in seconds broken out by result.",
@@ -392,9 +394,13 @@ fn authorization(families: &Families<'_>) -> [IntCounter; 2] {
 
 fn stores(families: &Families<'_>) -> [StoreSeries; STORE_OPERATIONS.len()] {
     let labels = &["operation", "group", "resource"];
-    let total = families.counters("etcd_requests_total", "[ALPHA] Etcd request counts for each operation and object type.", labels);
-    let errors =
-        families.counters("etcd_request_errors_total", "[ALPHA] Etcd failed request counts for each operation and object type.", labels);
+    let total =
+        families.counters("etcd_requests_total", "[ALPHA] Etcd request counts for each operation and object type.", labels);
+    let errors = families.counters(
+        "etcd_request_errors_total",
+        "[ALPHA] Etcd failed request counts for each operation and object type.",
+        labels,
+    );
     let durations = families.histograms(
         "etcd_request_duration_seconds",
         "[ALPHA] Etcd request latency in seconds for each operation and object type.",
@@ -432,7 +438,19 @@ const AUTHENTICATION_BUCKETS: &[f64] =
     &[0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256, 0.512, 1.024, 2.048, 4.096, 8.192, 16.384];
 
 const CERTIFICATE_BUCKETS: &[f64] = &[
-    0.0, 1800.0, 3600.0, 7200.0, 21600.0, 43200.0, 86400.0, 172_800.0, 345_600.0, 604_800.0, 2_592_000.0, 7_776_000.0, 15_552_000.0,
+    0.0,
+    1800.0,
+    3600.0,
+    7200.0,
+    21600.0,
+    43200.0,
+    86400.0,
+    172_800.0,
+    345_600.0,
+    604_800.0,
+    2_592_000.0,
+    7_776_000.0,
+    15_552_000.0,
     31_104_000.0,
 ];
 

@@ -47,6 +47,8 @@ fn head(line: &str) -> Option<(Type, Option<Served>)> {
     for fact in facts.split_whitespace() {
         match fact.split_once('=') {
             Some(("kind", gvk)) => served = Some(served_as(gvk)?),
+            // A struct without members.
+            Some(("is", "object")) if name.ends_with(".CustomResourceSubresourceStatus") => {}
             Some(("is", _)) => kind.form = Form::Special(special(name)?),
             None if fact == "atomic" => kind.atomic = true,
             None if fact == "union" => kind.union = true,
@@ -74,7 +76,6 @@ fn special(name: &str) -> Option<Special> {
         "JSONSchemaPropsOrArray" => Special::SchemaOrArray,
         "JSONSchemaPropsOrBool" => Special::SchemaOrBool,
         "JSONSchemaPropsOrStringArray" => Special::SchemaOrStrings,
-        "CustomResourceSubresourceStatus" => Special::Empty,
         _ => return None,
     })
 }

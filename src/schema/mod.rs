@@ -4,15 +4,29 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use serde_json::Value;
 
+mod bytes;
+mod check;
+mod json;
 mod load;
+mod normalise;
 pub mod openapi;
 pub mod patch;
+mod protobuf;
+pub mod quantity;
+mod quote;
+mod read;
 pub mod table;
+pub mod time;
+mod wire;
+mod write;
+mod yaml;
 
+pub use check::{Fault, FaultKind};
+pub use protobuf::{MAGIC, protobuf_envelope, protobuf_member};
 use table::{Field, Gvk, Id, Shape, Table, Type};
+pub use write::write;
 
 /// The type of one kind: a cheap handle into the table.
 #[derive(Clone, Debug)]
@@ -77,12 +91,28 @@ impl Schema {
         self.table.get(self.id)
     }
 
+    /// The API group; empty for the core group.
+    pub fn group(&self) -> &str {
+        &self.gvk.group
+    }
+
+    /// `v1`
+    pub fn version(&self) -> &str {
+        &self.gvk.version
+    }
+
+    /// `Pod`
+    pub fn kind(&self) -> &str {
+        &self.gvk.kind
+    }
+
     /// Group, version and kind.
     pub fn gvk(&self) -> &Gvk {
         &self.gvk
     }
 
-    /// The field at this path of names. Lists and maps are passed through: `["spec", "containers", "image"]`; a map's key is no name.
+    /// The field at this path of names. Lists and maps are passed through: `["spec", "containers", "image"]`; a map's key is no
+    /// name.
     pub fn field(&self, path: &[&str]) -> Option<&Field> {
         let (last, way) = path.split_last()?;
         let mut kind = self.root();
@@ -97,33 +127,83 @@ impl Schema {
         kind.field(last)
     }
 
-    /// Reads a body: checks types, drops what is unknown, notes faults. Protobuf bodies carry the envelope and have no faults.
-    /// Presence is as in the body: nothing is defaulted, `null` stands for absent.
+    /// Reads a body: checks types, drops what is unknown, notes faults. Protobuf bodies carry the envelope and have no faults;
+    /// one that
+    /// names another kind is not read further: the value then is that kind and apiVersion alone.
+    /// Presence is as in the body: nothing is defaulted, `null` stands for absent (in lists of structs and strings for their
+    /// zero).
     ///
     /// # Errors
     /// [`ReadError`] when the body is not an object of this type at all.
-    pub fn read(&self, _body: &[u8], _encoding: Encoding) -> Result<Reading, ReadError> {
-        todo!()
+    pub fn read(&self, body: &[u8], encoding: Encoding) -> Result<Reading, ReadError> {
+        match encoding {
+            Encoding::Json => read::json(self, body),
+            Encoding::Yaml => self.read_yaml(body),
+            Encoding::Protobuf => self.read_protobuf(body),
+        }
     }
 
-    /// Brings an object into the one form that Go would print: value fields are written, what `omit` says is left out, quantities and
-    /// times are canonical, null items are gone.
-    pub fn normalise(&self, _value: &mut Value) {
-        todo!()
+    /// Reads a value as if it had come as a body: what a patch made, for example.
+    ///
+    /// # Errors
+    /// As [`Schema::read`].
+    pub fn read_value(&self, value: &Value) -> Result<Reading, ReadError> {
+        read::json(self, &write(value))
     }
 
-    /// The protobuf form, with the envelope.
-    pub fn protobuf(&self, _value: &Value) -> Bytes {
-        todo!()
+    /// Brings an object into the one form that Go would print once it was stored: value fields are written, what `omit` says is
+    /// left out,
+    /// quantities and times are canonical, an empty list that must be written is null.
+    pub fn normalise(&self, value: &mut Value) {
+        self.table.normalise(&Shape::Ref(self.id), value);
     }
 
     /// Whether the type has a field at this path of names (lists and maps are passed through).
     pub fn has(&self, path: &[&str]) -> bool {
         self.field(path).is_some()
     }
+
+    /// Most YAML that clients send is JSON: that is read as such, unless YAML would say something else of it.
+    fn read_yaml(&self, body: &[u8]) -> Result<Reading, ReadError> {
+        if body.trim_ascii_start().starts_with(b"{") {
+            match read::json(self, body) {
+                Ok(reading) if reading.faults.iter().all(|fault| !fault.starts_with("duplicate")) => return Ok(reading),
+                Err(why @ ReadError::Type(_)) => return Err(why),
+                _ => {}
+            }
+        }
+        let (value, fault) = yaml::json(body)?;
+        let mut reading = self.read_value(&value)?;
+        reading.faults.splice(0..0, fault);
+        Ok(reading)
+    }
+
+    /// Whether this is the type of a kind.
+    fn is(&self, api_version: &str, kind: &str) -> bool {
+        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+        self.table.kind(&Gvk::new(group, version, kind)) == Some(self.id)
+    }
 }
 
-/// The compact JSON bytes of an object: `kind`, `apiVersion`, `metadata` first, then the other members in order.
-pub fn write(_value: &Value) -> Vec<u8> {
-    todo!()
+/// `apiVersion` and `kind` of a body, empty where it has none. To tell whose fault a body is that cannot be read.
+///
+/// # Errors
+/// [`ReadError::Syntax`] when the bytes are no document of their encoding.
+pub fn kind_of(body: &[u8], encoding: Encoding) -> Result<(String, String), ReadError> {
+    match encoding {
+        Encoding::Json => read::kind(body),
+        Encoding::Yaml => read::kind(&write(&yaml::json(body)?.0)),
+        Encoding::Protobuf => protobuf::kind(body),
+    }
 }
+
+/// JSON of no type, as Go reads it: bounded in depth and memory.
+///
+/// # Errors
+/// [`ReadError::Syntax`], in Go's words.
+pub fn parse(text: &[u8]) -> Result<Value, ReadError> {
+    json::document(text).map_err(|json::Syntax(why)| ReadError::Syntax(why))
+}
+
+#[cfg(test)]
+mod tests;

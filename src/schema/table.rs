@@ -1,8 +1,14 @@
 //! The table of types: what is known of every type, as data.
 //!
-//! Built-in types come from `types.txt`; a CustomResourceDefinition compiles into a table of the same form. Says what is, does nothing.
+//! Built-in types come from `types.txt`; a CustomResourceDefinition compiles into a table of the same form. Says what is, does
+//! nothing.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
+
+use serde_json::{Map, Value};
+
+use super::wire::Wire;
 
 /// A closed set of types: every reference in it stays in it.
 #[derive(Debug, Default)]
@@ -73,8 +79,6 @@ pub enum Special {
     SchemaOrBool,
     /// A schema or a list of strings.
     SchemaOrStrings,
-    /// An object without members.
-    Empty,
 }
 
 /// The members of an object.
@@ -85,15 +89,6 @@ pub struct Struct {
     pub(super) always: Vec<u16>,
     /// The protobuf message, in the order of numbers.
     pub(super) wire: Vec<Wire>,
-}
-
-/// A member of a protobuf message.
-#[derive(Debug)]
-pub(super) enum Wire {
-    /// A field, by its place in [`Struct::fields`].
-    Field { number: u32, field: u16 },
-    /// A struct whose members JSON inlines.
-    Inlined { number: u32, members: Vec<Self> },
 }
 
 /// One member of an object.
@@ -120,7 +115,7 @@ pub struct Field {
     /// The key by which a strategic merge patch finds list items.
     pub merge_key: Option<Box<str>>,
     /// OpenAPI's default.
-    pub default: Option<serde_json::Value>,
+    pub default: Option<Value>,
     /// All allowed values (of the items, where it is a list); empty when it is no closed set.
     pub values: Vec<Box<str>>,
 }
@@ -244,7 +239,49 @@ impl Table {
         }
     }
 
-    /// A table of these types. Their references are already resolved: the id of a type is its place. Fields are sorted, what is derived
+    /// The type of a schema within a CustomResourceDefinition.
+    pub(super) fn json_schema(&self) -> Option<&Type> {
+        self.find(JSON_SCHEMA).map(|id| self.get(id))
+    }
+
+    /// Its shape.
+    pub(super) fn json_schema_shape(&self) -> Option<Shape> {
+        self.find(JSON_SCHEMA).map(Shape::Ref)
+    }
+
+    /// The zero of a shape as JSON: what Go has where a list or map holds null.
+    pub(super) fn zero(&self, shape: &Shape) -> Value {
+        match shape {
+            Shape::String | Shape::Bytes => Value::String(String::new()),
+            Shape::Bool => Value::Bool(false),
+            Shape::Int32 | Shape::Int64 | Shape::Double => Value::from(0),
+            Shape::List(_) | Shape::Map(_) => Value::Null,
+            Shape::Ref(id) => match self.get(*id).form {
+                Form::Struct(_) => Value::Object(Map::new()),
+                Form::Special(Special::Quantity) => Value::from("0"),
+                Form::Special(Special::IntOrString) => Value::from(0),
+                Form::Special(_) => Value::Null,
+            },
+        }
+    }
+
+    /// A shape as Go prints its type: `map[string]string`.
+    pub(super) fn go_type(&self, shape: &Shape) -> Cow<'_, str> {
+        match shape {
+            Shape::String => "string".into(),
+            Shape::Bytes => "[]uint8".into(),
+            Shape::Bool => "bool".into(),
+            Shape::Int32 => "int32".into(),
+            Shape::Int64 => "int64".into(),
+            Shape::Double => "float64".into(),
+            Shape::Ref(id) => self.get(*id).go_name().into(),
+            Shape::List(item) => format!("[]{}", self.go_type(item)).into(),
+            Shape::Map(item) => format!("map[string]{}", self.go_type(item)).into(),
+        }
+    }
+
+    /// A table of these types. Their references are already resolved: the id of a type is its place. Fields are sorted, what is
+    /// derived
     /// from them is made.
     pub(super) fn new(types: Vec<(Type, Option<Served>)>) -> Self {
         let mut table = Self::default();
@@ -258,7 +295,7 @@ impl Table {
             }
             if let Form::Struct(members) = &mut kind.form {
                 members.fields.sort_by(|a, b| a.name.cmp(&b.name));
-                members.wire = wire(&members.fields);
+                members.wire = super::wire::message(&members.fields);
             }
             table.types.push(kind);
         }
@@ -364,44 +401,4 @@ impl Shape {
     }
 }
 
-impl Wire {
-    pub(super) fn number(&self) -> u32 {
-        match self {
-            Self::Field { number, .. } | Self::Inlined { number, .. } => *number,
-        }
-    }
-}
-
-fn wire(fields: &[Field]) -> Vec<Wire> {
-    let mut message = Vec::new();
-    for (place, field) in (0..).zip(fields) {
-        place_on_wire(&mut message, &field.numbers, place);
-    }
-    sort(&mut message);
-    message
-}
-
-fn place_on_wire(message: &mut Vec<Wire>, numbers: &[u32], field: u16) {
-    match *numbers {
-        [] => {}
-        [number] => message.push(Wire::Field { number, field }),
-        [number, ref inner @ ..] => {
-            let at = message.iter().position(|member| member.number() == number).unwrap_or_else(|| {
-                message.push(Wire::Inlined { number, members: Vec::new() });
-                message.len() - 1
-            });
-            if let Wire::Inlined { members, .. } = &mut message[at] {
-                place_on_wire(members, inner, field);
-            }
-        }
-    }
-}
-
-fn sort(message: &mut [Wire]) {
-    message.sort_by_key(Wire::number);
-    for member in message {
-        if let Wire::Inlined { members, .. } = member {
-            sort(members);
-        }
-    }
-}
+const JSON_SCHEMA: &str = "apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps";

@@ -209,3 +209,34 @@ async fn one_resource_in_two_versions() {
     assert_eq!((&list["apiVersion"], &list["items"][0]["note"]), (&json!("events.k8s.io/v1"), &json!("m")));
     assert!(list["items"][0].get("kind").is_none());
 }
+
+#[tokio::test]
+async fn protobuf_where_nothing_else_will_do() {
+    let stand = five().await;
+    for (target, accept, kind) in [
+        (format!("{MAPS}/a"), "application/vnd.kubernetes.protobuf", Some("ConfigMap")),
+        (MAPS.to_owned(), "application/vnd.kubernetes.protobuf", Some("ConfigMapList")),
+        (
+            MAPS.to_owned(),
+            "application/vnd.kubernetes.protobuf;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",
+            Some("PartialObjectMetadataList"),
+        ),
+        (MAPS.to_owned(), "application/vnd.kubernetes.protobuf;as=Table;g=meta.k8s.io;v=v1", None),
+        (MAPS.to_owned(), "application/vnd.kubernetes.protobuf,application/json;q=0.5", None),
+    ] {
+        let seen = stand.get(&target, &[("accept", accept)]).await;
+        let binary = seen.body.starts_with(b"k8s\0");
+        assert_eq!(binary, kind.is_some(), "{accept}");
+        let named = kind.is_none_or(|kind| memchr::memmem::find(&seen.body, kind.as_bytes()).is_some());
+        assert!(named, "{accept}");
+    }
+    let stored = stand.get(&format!("{MAPS}/b"), &[("accept", "application/vnd.kubernetes.protobuf")]).await.body;
+    stand.change(Bytes::from_static(b"/registry/configmaps/n/copy"), Some(stored.into())).await;
+    assert_eq!(stand.json(&format!("{MAPS}/copy")).await["metadata"]["labels"]["n"], "2");
+    let target = format!("{MAPS}?watch=1&timeoutSeconds=1&fieldSelector=metadata.name%3Da");
+    let watch = stand.open(&target, &[("accept", "application/vnd.kubernetes.protobuf;stream=watch")]).await;
+    assert_eq!(watch.headers()["content-type"], "application/vnd.kubernetes.protobuf;stream=watch");
+    let piece = crate::api::testing::next(&mut watch.into_body()).await.expect("an event");
+    let (length, event) = piece.split_first_chunk::<4>().expect("a length");
+    assert_eq!((u32::from_be_bytes(*length) as usize, &event[..7]), (event.len(), b"\x0a\x05ADDED".as_slice()));
+}

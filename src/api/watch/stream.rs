@@ -107,8 +107,8 @@ impl Events {
     fn gather(&mut self, context: &mut Context<'_>) -> Ready {
         let mut ready = Ready::default();
         self.phase = match std::mem::replace(&mut self.phase, Phase::Ended) {
-            Phase::Initial(initial) => self.initial(initial, &mut ready, context),
-            Phase::Behind(behind) => self.behind(behind, &mut ready, context),
+            Phase::Initial(initial) => self.initial(initial, &mut ready),
+            Phase::Behind(behind) => self.behind(behind, &mut ready),
             Phase::Live(watcher, root) => self.live(watcher, root, &mut ready, context),
             Phase::Refused(status) => self.refuse(&status, &mut ready),
             Phase::Ended => Phase::Ended,
@@ -116,7 +116,7 @@ impl Events {
         ready
     }
 
-    fn initial(&mut self, mut initial: Box<Initial>, ready: &mut Ready, context: &mut Context<'_>) -> Phase {
+    fn initial(&mut self, mut initial: Box<Initial>, ready: &mut Ready) -> Phase {
         let (encoder, mut fault) = (&mut self.encoder, None);
         initial.walk.advance(BUDGET, |_, object| {
             if let Some((name, cause)) = object.fault() {
@@ -129,7 +129,6 @@ impl Events {
         if let Some(fault) = fault {
             return self.refuse(&fault, ready);
         }
-        context.waker().wake_by_ref();
         if !initial.walk.is_done() {
             return Phase::Initial(initial);
         }
@@ -139,8 +138,7 @@ impl Events {
         Phase::Live(Box::new(initial.watcher), Some(Box::new(initial.root)))
     }
 
-    fn behind(&mut self, mut behind: Box<Behind>, ready: &mut Ready, context: &mut Context<'_>) -> Phase {
-        context.waker().wake_by_ref();
+    fn behind(&mut self, mut behind: Box<Behind>, ready: &mut Ready) -> Phase {
         while ready.len() < CHUNK {
             let Some(happening) = behind.owed.pop_front() else {
                 return Phase::Live(Box::new(behind.watcher), Some(Box::new(behind.root)));
@@ -231,18 +229,20 @@ impl Source for Events {
             if matches!(self.phase, Phase::Ended) || self.clock.is_over() {
                 return Poll::Ready(None);
             }
-            let was_behind = matches!(self.phase, Phase::Initial(_) | Phase::Behind(_));
+            let catching_up = matches!(self.phase, Phase::Initial(_) | Phase::Behind(_));
             let ready = self.gather(context).take();
             if !ready.is_empty() {
                 return Poll::Ready(Some(ready));
             }
-            let goes_on = matches!(self.phase, Phase::Initial(_) | Phase::Behind(_) | Phase::Ended);
-            if !goes_on && !was_behind {
-                return if self.clock.is_over() { Poll::Ready(None) } else { Poll::Pending };
-            }
-            if was_behind && goes_on && !matches!(self.phase, Phase::Ended) {
-                // Woken already: others get their turn between two long looks that found nothing.
-                return Poll::Pending;
+            match self.phase {
+                Phase::Ended => {}
+                Phase::Live(..) if catching_up => {}
+                Phase::Live(..) => return Poll::Pending,
+                // A long look found nothing: others get their turn.
+                Phase::Initial(_) | Phase::Behind(_) | Phase::Refused(_) => {
+                    context.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
             }
         }
     }

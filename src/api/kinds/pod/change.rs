@@ -29,7 +29,7 @@ fn check_whole(new: &Value, old: &Value, errors: &mut Vec<FieldError>) {
     check_tolerations(&new["tolerations"], &old["tolerations"], errors);
     let mut munged = new.clone();
     for list in ["containers", "initContainers"] {
-        for (own, stored) in pairs(&mut munged[list], &old[list]) {
+        for (own, stored) in pairs(munged.get_mut(list), &old[list]) {
             own["image"] = stored["image"].clone();
         }
     }
@@ -109,8 +109,8 @@ fn check_ephemeral(new: &Value, old: &Value, errors: &mut Vec<FieldError>) {
     }
 }
 
-fn pairs<'a>(new: &'a mut Value, old: &'a Value) -> impl Iterator<Item = (&'a mut Value, &'a Value)> {
-    new.as_array_mut().into_iter().flatten().zip(old.as_array().into_iter().flatten())
+fn pairs<'a>(new: Option<&'a mut Value>, old: &'a Value) -> impl Iterator<Item = (&'a mut Value, &'a Value)> {
+    new.and_then(Value::as_array_mut).into_iter().flatten().zip(old.as_array().into_iter().flatten())
 }
 
 fn restore(new: &mut Value, old: &Value, member: &str) {

@@ -22,7 +22,7 @@ pub(in crate::api::kinds) fn check_template(template: &Value, path: &str, errors
 }
 
 /// The rules of a pod's spec at `path`.
-pub(in crate::api::kinds) fn check_spec(spec: &Value, path: &str, errors: &mut Vec<FieldError>) {
+fn check_spec(spec: &Value, path: &str, errors: &mut Vec<FieldError>) {
     check_volumes(&spec["volumes"], &format!("{path}.volumes"), errors);
     check_containers(spec, path, errors);
     one_of(&spec["restartPolicy"], &format!("{path}.restartPolicy"), &["Always", "OnFailure", "Never"], errors);

@@ -12,7 +12,7 @@ use crate::api::error::FieldError;
 use crate::api::meta;
 
 pub(super) use change::check_change;
-pub(super) use check::{check, check_spec, check_template};
+pub(super) use check::{check, check_template};
 
 pub(super) fn prepare_create(new: &mut Value) {
     let mut status = json!({"phase": "Pending", "qosClass": qos(&new["spec"])});
@@ -50,7 +50,7 @@ pub(super) fn keep_all_but_resources(new: &mut Value, old: &Value) {
     let wished = new["spec"].take();
     restore(new, old);
     for list in ["containers", "initContainers"] {
-        let Some(containers) = new["spec"][list].as_array_mut() else { continue };
+        let Some(containers) = new["spec"].get_mut(list).and_then(Value::as_array_mut) else { continue };
         for (own, wish) in containers.iter_mut().zip(wished[list].as_array().into_iter().flatten()) {
             for member in ["resources", "resizePolicy"] {
                 if own["name"] == wish["name"] && !wish[member].is_null() {

@@ -1,0 +1,68 @@
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::*;
+use crate::api::tests::client::{Client, permit};
+
+async fn eventually(client: &Client, path: &str, code: u16) -> Value {
+    for _ in 0..200 {
+        let (found, value) = client.get(path).await;
+        if found == code {
+            return value;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("{path} never answers {code}");
+}
+
+async fn running() -> (Client, Shutdown) {
+    let client = Client::new().await;
+    let shutdown = Shutdown::new();
+    start(Arc::clone(&client.api), Settings { root_ca: "PEM".to_owned() }, permit(), &shutdown).await;
+    (client, shutdown)
+}
+
+#[tokio::test]
+async fn namespaces_are_furnished_and_end() {
+    let (client, shutdown) = running().await;
+    client.post("/api/v1/namespaces", json!({"metadata": {"name": "n"}})).await;
+    eventually(&client, "/api/v1/namespaces/n/serviceaccounts/default", 200).await;
+    let map = eventually(&client, "/api/v1/namespaces/n/configmaps/kube-root-ca.crt", 200).await;
+    assert_eq!(map["data"]["ca.crt"], "PEM");
+    client.delete("/api/v1/namespaces/n").await;
+    eventually(&client, "/api/v1/namespaces/n", 404).await;
+    eventually(&client, "/api/v1/namespaces/n/configmaps/kube-root-ca.crt", 404).await;
+    assert!(shutdown.finish(Duration::from_secs(1)).await);
+}
+
+#[tokio::test]
+async fn dependents_follow_their_owner() {
+    let (client, shutdown) = running().await;
+    for (policy, code) in [("Background", 404), ("Foreground", 404), ("Orphan", 200)] {
+        let maps = "/api/v1/namespaces/default/configmaps";
+        let (_, owner) = client.post(maps, json!({"metadata": {"name": "owner"}})).await;
+        let reference = json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": owner["metadata"]["uid"], "blockOwnerDeletion": true});
+        client.post(maps, json!({"metadata": {"name": "dependent", "ownerReferences": [reference]}})).await;
+        client.delete(&format!("{maps}/owner?propagationPolicy={policy}")).await;
+        eventually(&client, &format!("{maps}/owner"), 404).await;
+        let dependent = eventually(&client, &format!("{maps}/dependent"), code).await;
+        assert!(dependent["metadata"]["ownerReferences"].is_null(), "{dependent}");
+        client.delete(&format!("{maps}/dependent")).await;
+    }
+    assert!(shutdown.finish(Duration::from_secs(1)).await);
+}
+
+#[tokio::test]
+async fn roles_are_aggregated() {
+    let (client, shutdown) = running().await;
+    for _ in 0..200 {
+        let (_, view) = client.get("/apis/rbac.authorization.k8s.io/v1/clusterroles/view").await;
+        if view["rules"].as_array().is_some_and(|rules| !rules.is_empty()) {
+            assert!(shutdown.finish(Duration::from_secs(1)).await);
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("the role stays empty");
+}
