@@ -32,6 +32,9 @@ use crate::store::embedded::{Embedded, Options};
 use crate::store::etcd::{self, Etcd};
 use crate::store::{self, Ending, Observer, Operation, Store};
 
+/// Begins every key, as kube-apiserver has it.
+const KEYS: &str = "/registry";
+
 /// Reads the configuration at `path` and builds everything it describes but the listeners and the store. A summary for a person.
 ///
 /// # Errors
@@ -202,10 +205,10 @@ async fn open(
             upkeep::spawn(upkeep::compaction(store.clone(), builtin.history), shutdown);
             Ok(store)
         }
-        Storage::Etcd { endpoints, prefix, tls } => {
+        Storage::Etcd { endpoints, tls } => {
             let settings = etcd::Settings {
                 endpoints: endpoints.clone(),
-                prefix: prefix.clone(),
+                prefix: KEYS.to_owned(),
                 tls: tls.as_ref().map(|tls| etcd::Tls {
                     authority: tls.0.pem.clone(),
                     certificate: tls.1.pem.clone(),
