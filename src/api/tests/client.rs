@@ -95,6 +95,7 @@ pub(crate) fn settings() -> boot::Settings {
         advertise: "127.0.0.1".parse().expect("an address"),
         port: 6443,
         authentication: [("client-ca-file".to_owned(), "PEM".to_owned())].into(),
+        extra: Vec::new(),
     }
 }
 
