@@ -87,7 +87,7 @@ impl Parts {
         self,
         (config, extra): (Config, Extra),
         (listener, health): (TcpListener, Option<TcpListener>),
-        (source, shutdown): (Source, &Shutdown),
+        (source, shutdown, last): (Source, &Shutdown, &Shutdown),
     ) -> Result<Arc<Cluster>, Error> {
         for warning in &self.warnings {
             tracing::warn!("{warning}");
@@ -134,7 +134,7 @@ impl Parts {
         upkeep::boot((&config, extra, source.address), (api, booted), shutdown);
         reload::run(config.clone(), source, (cluster.clone(), tls.clone(), metrics.clone()), shutdown);
         if let Some(listener) = health {
-            shutdown.spawn(listen::serve_health(listener, (checks, metrics), shutdown.clone()));
+            last.spawn(listen::serve_health(listener, (checks, metrics), last.clone()));
         }
         let settings = listen::Settings { connections: config.listen.connections, handshakes: config.listen.handshakes };
         shutdown.spawn(listen::serve(listener, (gateway, tls), settings, shutdown.clone()));
