@@ -8,7 +8,7 @@ help: ## this text
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
 
 test: ## all tests, with a real etcd, real TLS and real clients
-	@PORTCULLIS_ETCD=$$(tools/etcd) $(CARGO) test --locked --release --all-targets
+	@PORTCULLIS_ETCD=$$(tools/etcd) $(CARGO) test --locked --release
 
 lint: ## formatting and clippy, warnings refused
 	$(CARGO) fmt --check

@@ -1,4 +1,5 @@
 //! The outer ring: the real binary, real TLS, real sockets, real clients, on both stores. One binary, so that it links once.
+#![allow(unreachable_pub, missing_docs, reason = "nobody depends on a test")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 #[path = "gate/badinput.rs"]

@@ -2,6 +2,7 @@
 //!
 //! On both stores, and over two replicas on one etcd. Every version of an object has a revision of its own, so that the order of all
 //! writes of a key is known and a history can be checked in full.
+#![allow(unreachable_pub, missing_docs, reason = "nobody depends on a test")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 #[path = "watch/history.rs"]

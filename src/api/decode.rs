@@ -268,7 +268,8 @@ mod tests {
 
     #[test]
     fn heads() {
-        let rows: [(&[u8], Encoding, Result<(&str, &str), &str>); 7] = [
+        type Row<'a> = (&'a [u8], Encoding, Result<(&'a str, &'a str), &'a str>);
+        let rows: [Row<'_>; 7] = [
             (br#"{"kind":"Pod","apiVersion":"v1","x":[1]}"#, Encoding::Json, Ok(("v1", "Pod"))),
             (b"{}", Encoding::Json, Ok(("", ""))),
             (b"{\"kind\":", Encoding::Json, Err("unexpected end of JSON input")),

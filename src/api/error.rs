@@ -169,11 +169,6 @@ pub(crate) fn invalid(subject: Subject<'_>, errors: &[FieldError]) -> Status {
     Status::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message).with_details(details)
 }
 
-/// 422 of options, like `CreateOptions`.
-pub(crate) fn invalid_options(kind: &str, errors: &[FieldError]) -> Status {
-    invalid(Subject { group: "meta.k8s.io", what: kind, name: "" }, errors)
-}
-
 /// 422 of a patch that does not fit its object.
 pub(crate) fn unfit() -> Status {
     let message = "the server rejected our request due to an error in our request";
@@ -188,13 +183,6 @@ pub(crate) fn forbidden(subject: Subject<'_>, cause: impl fmt::Display) -> Statu
         (_, name) => format!("{subject} {} is forbidden: {cause}", quoted(name)),
     };
     Status::new(StatusCode::FORBIDDEN, "Forbidden", message).with_details(subject.details())
-}
-
-/// 405 of an action that the resource does not have.
-pub(crate) fn method_not_allowed(subject: Subject<'_>, action: &str) -> Status {
-    let message = format!("{action} is not supported on resources of kind {}", quoted(&subject.to_string()));
-    let details = Details { name: String::new(), ..subject.details() };
-    Status::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message).with_details(details)
 }
 
 /// 413
@@ -287,12 +275,6 @@ mod tests {
             ),
             (forbidden(pod, "y"), 403, "Forbidden", r#"pods "p" is forbidden: y"#),
             (forbidden(Subject { name: "", ..pod }, "y"), 403, "Forbidden", "pods is forbidden: y"),
-            (
-                method_not_allowed(web, "create"),
-                405,
-                "MethodNotAllowed",
-                r#"create is not supported on resources of kind "Deployment.apps""#,
-            ),
         ];
         for (status, code, reason, message) in rows {
             assert_eq!((status.code.as_u16(), status.reason, status.message.as_str()), (code, reason, message));

@@ -45,7 +45,7 @@ mod watch;
 use std::sync::Arc;
 
 use crate::body::{Request, Response};
-use crate::policy::{Authorizer, Permit};
+use crate::policy::Permit;
 use crate::request::Target;
 use crate::shutdown::Shutdown;
 use crate::status::Status;
@@ -53,6 +53,7 @@ use crate::store::Store;
 use catalog::Catalog;
 use discovery::Documents;
 use object::Object;
+use review::Asking;
 use route::{Action, Route};
 
 /// The built-in API over one store.
@@ -63,8 +64,8 @@ pub struct Api {
     pub store: Arc<Store<Object>>,
     documents: Documents,
     openapi: Arc<openapi::Documents>,
-    /// Who is asked by access reviews.
-    authorizer: Option<Arc<Authorizer>>,
+    /// Whom reviews, token requests and admission ask.
+    asking: Option<Asking>,
     /// What ends the streams that have tasks of their own.
     shutdown: Shutdown,
 }
@@ -83,13 +84,13 @@ impl Api {
     /// The API of `catalog` over `store`, which must have been opened with the same catalogue.
     pub fn new(catalog: Arc<Catalog>, store: Arc<Store<Object>>, shutdown: Shutdown) -> Self {
         let openapi = Arc::new(openapi::Documents::of(&catalog));
-        Self { documents: Documents::of(&catalog), openapi, catalog, store, authorizer: None, shutdown }
+        Self { documents: Documents::of(&catalog), openapi, catalog, store, asking: None, shutdown }
     }
 
-    /// The same, answering access reviews by `authorizer`.
+    /// The same, with somebody to ask. Without, reviews and token requests are refused, and admission allows nothing that needs asking.
     #[must_use]
-    pub fn with_authorizer(self, authorizer: Arc<Authorizer>) -> Self {
-        Self { authorizer: Some(authorizer), ..self }
+    pub fn with_asking(self, asking: Asking) -> Self {
+        Self { asking: Some(asking), ..self }
     }
 
     /// Answers what `permit` names.

@@ -43,9 +43,13 @@ pub(crate) enum Plan {
 pub(crate) async fn remove(api: &Api, aim: &Aim<'_>, options: &DeleteOptions, round: &mut Round) -> Result<Removed, Status> {
     for _ in 0..ATTEMPTS {
         match attempt(api, aim, options).await {
-            Ok(Some(Removed::Pending(written))) => return Ok(Removed::Pending(written)),
-            Ok(Some(gone)) => return Ok(gone),
-            Ok(None) => {}
+            Ok(Attempt::Done(removed)) => return Ok(removed),
+            Ok(Attempt::Lost) => {}
+            Ok(Attempt::Nothing(object)) => {
+                if !round.confirm(api).await? {
+                    return Ok(Removed::Pending(Written::Stored(object)));
+                }
+            }
             Err(refusal) => {
                 if !round.confirm(api).await? {
                     return Err(refusal);
@@ -56,8 +60,16 @@ pub(crate) async fn remove(api: &Api, aim: &Aim<'_>, options: &DeleteOptions, ro
     Err(error::stale(aim.resource()))
 }
 
-/// One attempt; `None` when somebody else was faster.
-async fn attempt(api: &Api, aim: &Aim<'_>, options: &DeleteOptions) -> Result<Option<Removed>, Status> {
+/// How one attempt ended.
+enum Attempt {
+    Done(Removed),
+    /// Its end is on its way already; certain only if the view is.
+    Nothing(Arc<Object>),
+    /// Somebody else was faster.
+    Lost,
+}
+
+async fn attempt(api: &Api, aim: &Aim<'_>, options: &DeleteOptions) -> Result<Attempt, Status> {
     let Some(current) = api.seen(aim.kind, aim.namespace, aim.name) else { return Err(error::not_found(aim.resource())) };
     let old = api.served(aim.kind, &current)?;
     check_preconditions(aim, options, &old)?;
@@ -66,37 +78,37 @@ async fn attempt(api: &Api, aim: &Aim<'_>, options: &DeleteOptions) -> Result<Op
         admit(api, aim, &old).await?;
     }
     let (value, then_remove) = match plan {
-        Plan::Wait => return Ok(Some(Removed::Pending(Written::Stored(current)))),
+        Plan::Wait => return Ok(Attempt::Nothing(current)),
         Plan::Remove => return erase(api, aim, &current).await,
         Plan::Mark(value) => (value, false),
         Plan::MarkAndRemove(value) => (value, true),
     };
     if aim.dry_run {
         let written = Written::Loose(value);
-        return Ok(Some(if then_remove { Removed::Gone(written) } else { Removed::Pending(written) }));
+        return Ok(Attempt::Done(if then_remove { Removed::Gone(written) } else { Removed::Pending(written) }));
     }
     if value == old {
-        return Ok(Some(Removed::Pending(Written::Stored(current))));
+        return Ok(Attempt::Nothing(current));
     }
     let expect = Expect::At(current.revision());
     let (outcome, bytes) = api.put(aim, aim.name, (expect, Some(&value)), None).await?;
-    let (Outcome::Committed(revision), Some(bytes)) = (outcome, bytes) else { return Ok(None) };
+    let (Outcome::Committed(revision), Some(bytes)) = (outcome, bytes) else { return Ok(Attempt::Lost) };
     let written = api.written(aim.kind, (aim.namespace, aim.name), (&bytes, revision))?;
     match written {
         Written::Stored(object) if then_remove => erase(api, aim, &object).await,
-        written => Ok(Some(Removed::Pending(written))),
+        written => Ok(Attempt::Done(Removed::Pending(written))),
     }
 }
 
 /// Removes an object that is still at its revision.
-async fn erase(api: &Api, aim: &Aim<'_>, object: &Arc<Object>) -> Result<Option<Removed>, Status> {
+async fn erase(api: &Api, aim: &Aim<'_>, object: &Arc<Object>) -> Result<Attempt, Status> {
     if aim.dry_run {
-        return Ok(Some(Removed::Gone(Written::Stored(Arc::clone(object)))));
+        return Ok(Attempt::Done(Removed::Gone(Written::Stored(Arc::clone(object)))));
     }
     let (outcome, _) = api.put(aim, aim.name, (Expect::At(object.revision()), None), None).await?;
-    let Outcome::Committed(revision) = outcome else { return Ok(None) };
+    let Outcome::Committed(revision) = outcome else { return Ok(Attempt::Lost) };
     kinds::release(api, aim, &api.served(aim.kind, object)?, None).await;
-    Ok(Some(Removed::Gone(Written::Stored(Arc::new(object.at(revision))))))
+    Ok(Attempt::Done(Removed::Gone(Written::Stored(Arc::new(object.at(revision))))))
 }
 
 async fn admit(api: &Api, aim: &Aim<'_>, old: &Value) -> Result<(), Status> {

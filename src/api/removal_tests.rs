@@ -3,8 +3,8 @@ use serde_json::json;
 use super::*;
 use crate::api::catalog::Catalog;
 
-fn kind(group: &str, plural: &str) -> std::sync::Arc<Kind> {
-    std::sync::Arc::clone(Catalog::builtin().find(group, "v1", plural).expect("a kind"))
+fn kind(group: &str, plural: &str) -> Arc<Kind> {
+    Arc::clone(Catalog::builtin().find(group, "v1", plural).expect("a kind"))
 }
 
 fn at(seconds: i64) -> Timestamp {
@@ -70,7 +70,8 @@ fn a_second_deletion_only_shortens() {
 fn propagation_decides_the_finalizers() {
     let sets = kind("apps", "replicasets");
     let jobs = kind("batch", "jobs");
-    let rows: [(&Kind, Option<&str>, Option<bool>, &[&str], Option<&[&str]>); 9] = [
+    type Row<'a> = (&'a Kind, Option<&'a str>, Option<bool>, &'a [&'a str], Option<&'a [&'a str]>);
+    let rows: [Row<'_>; 9] = [
         (&sets, None, None, &[], None),
         (&jobs, None, None, &[], Some(&["orphan"])),
         (&jobs, Some("Background"), None, &[], None),

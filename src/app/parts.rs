@@ -13,13 +13,14 @@ use super::{Error, Extra, STORE_FILE, Source, reload, upkeep};
 use crate::api::Api;
 use crate::api::catalog::Catalog;
 use crate::api::object::Object;
+use crate::api::review::{Asking, Tokens};
 use crate::audit;
 use crate::backend::Backend;
 use crate::cluster::{Boot, Cluster};
 use crate::config::{self, Builtin, Config, Format, Log, Mistake, Mistakes, Storage};
 use crate::gateway::Gateway;
 use crate::health::Check;
-use crate::identity::{Anonymous, Authorities, PrivateKey, PublicKey, Resolver, Trust};
+use crate::identity::{Anonymous, Authorities, PrivateKey, PublicKey, Resolver, TokenSigner, Trust};
 use crate::limits::{self, Limits};
 use crate::listen::tls::{Tls, TlsError};
 use crate::listen::{self};
@@ -96,7 +97,8 @@ impl Parts {
         let authorizer = Arc::new(Authorizer::new(Mode::Builtin, self.ceilings, Facts::default()));
         let outlet = Outlet { authorizer: authorizer.clone(), identity: accounts.clone() };
         upkeep::spawn(Feeder::new(&catalog, &store, outlet).run(), shutdown);
-        let api = Arc::new(Api::new(catalog.clone(), store.clone(), shutdown.clone()));
+        let asking = Asking { authorizer: authorizer.clone(), resolver: resolver.clone(), tokens: tokens(&config) };
+        let api = Arc::new(Api::new(catalog.clone(), store.clone(), shutdown.clone()).with_asking(asking));
         let (booted, boot) = watch::channel(Boot::Pending);
         let settings = limits::Settings {
             read_only: clamp(config.limits.read_only),
@@ -171,6 +173,14 @@ fn trust(config: &Config, mistakes: &mut Mistakes) -> Trust {
         }
     }
     trust
+}
+
+/// How tokens are given, where there is a key to sign them.
+fn tokens(config: &Config) -> Option<Tokens> {
+    let accounts = config.authentication.service_accounts.as_ref()?;
+    let key = accounts.signing_key.as_ref()?;
+    let signer = TokenSigner::parse(&key.pem, accounts.issuers.first()?.as_str()).ok()?;
+    Some(Tokens { signer: Arc::new(signer), audiences: accounts.audiences.clone(), longest: None, extended: true })
 }
 
 async fn open(

@@ -61,7 +61,7 @@ pub(super) fn run(
 fn not_after(pem: &[u8]) -> i64 {
     let ders = crate::identity::certificates(pem).unwrap_or_default();
     let summary = ders.first().and_then(|der| crate::identity::summarise(der).ok());
-    summary.map_or(0, |summary| i64::try_from(summary.not_after).unwrap_or(i64::MAX))
+    summary.map_or(0, |summary| summary.not_after)
 }
 
 /// Gives up the past that is older than one to two of `history`.
@@ -90,21 +90,23 @@ pub(super) fn boot(
         service_range: config.builtin.service_range,
         advertise: parts::advertised(config.builtin.advertise, address),
         port: address.port(),
-        authentication: [("client-ca-file".to_owned(), String::from_utf8_lossy(&client_ca).into_owned())].into(),
+        client_ca: String::from_utf8_lossy(&client_ca).into_owned(),
+        front_proxy: None,
         extra: extra.0,
     };
     let solo = config.builtin.solo.then(|| String::from_utf8_lossy(&config.listen.certificate.pem).into_owned());
     let end = shutdown.clone();
     spawn(
         async move {
-            while let Err(why) = boot::run(&api, &settings, &permit(Purpose::Boot)).await {
-                tracing::warn!(%why, "the server's own objects are not all there yet; trying again");
+            while let Err(why) = boot::run(&api, &settings, permit(Purpose::Boot)).await {
+                tracing::warn!(why, "the server's own objects are not all there yet; trying again");
                 tokio::time::sleep(PAUSE).await;
             }
             if let Some(root_ca) = solo {
                 solo::start(api.clone(), solo::Settings { root_ca }, permit(Purpose::Solo), &end);
             }
             booted.send_replace(Boot::Done);
+            boot::keep(api, settings, permit(Purpose::Boot), end).await;
         },
         shutdown,
     );

@@ -47,7 +47,7 @@ impl Mistakes {
 
 /// A mapping of the file that is being read: what is taken is known, what is left at the end is a mistake.
 #[derive(Debug)]
-pub struct Section {
+pub(super) struct Section {
     path: String,
     rest: Mapping,
 }
@@ -57,7 +57,7 @@ impl Section {
     ///
     /// # Errors
     /// When the text is no YAML mapping at all.
-    pub fn parse(text: &str) -> Result<Self, Mistake> {
+    pub(super) fn parse(text: &str) -> Result<Self, Mistake> {
         let whole = |text: String| Mistake { path: String::new(), text };
         if text.len() > LIMIT {
             return Err(whole(format!("the file is larger than {LIMIT} bytes")));
@@ -70,17 +70,17 @@ impl Section {
     }
 
     /// The path of a key of this section.
-    pub fn at(&self, key: &str) -> String {
+    pub(super) fn at(&self, key: &str) -> String {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 
     /// The section under `key`; an empty one when it is absent.
-    pub fn section(&mut self, key: &str, mistakes: &mut Mistakes) -> Self {
+    pub(super) fn section(&mut self, key: &str, mistakes: &mut Mistakes) -> Self {
         self.optional_section(key, mistakes).unwrap_or_else(|| Self { path: self.at(key), rest: Mapping::new() })
     }
 
     /// The section under `key`, if it is there.
-    pub fn optional_section(&mut self, key: &str, mistakes: &mut Mistakes) -> Option<Self> {
+    pub(super) fn optional_section(&mut self, key: &str, mistakes: &mut Mistakes) -> Option<Self> {
         let path = self.at(key);
         match self.rest.remove(key)? {
             Value::Mapping(rest) => Some(Self { path, rest }),
@@ -93,18 +93,18 @@ impl Section {
     }
 
     /// The value under `key`, if it is there and right.
-    pub fn optional<T: DeserializeOwned>(&mut self, key: &str, mistakes: &mut Mistakes) -> Option<T> {
+    pub(super) fn optional<T: DeserializeOwned>(&mut self, key: &str, mistakes: &mut Mistakes) -> Option<T> {
         let value = self.rest.remove(key).filter(|value| !value.is_null())?;
         read(self.at(key), value, mistakes)
     }
 
     /// The value under `key`, or what stands for an absent one.
-    pub fn or<T: DeserializeOwned>(&mut self, key: &str, absent: T, mistakes: &mut Mistakes) -> T {
+    pub(super) fn or<T: DeserializeOwned>(&mut self, key: &str, absent: T, mistakes: &mut Mistakes) -> T {
         self.optional(key, mistakes).unwrap_or(absent)
     }
 
     /// The value under `key`, which must be there.
-    pub fn required<T: DeserializeOwned>(&mut self, key: &str, mistakes: &mut Mistakes) -> Option<T> {
+    pub(super) fn required<T: DeserializeOwned>(&mut self, key: &str, mistakes: &mut Mistakes) -> Option<T> {
         if self.rest.get(key).is_none_or(Value::is_null) {
             self.rest.remove(key);
             mistakes.note(self.at(key), "is required");
@@ -114,7 +114,7 @@ impl Section {
     }
 
     /// A time like `90s`, `5m`, `1h30m` or `250ms`.
-    pub fn duration(&mut self, key: &str, absent: Duration, mistakes: &mut Mistakes) -> Duration {
+    pub(super) fn duration(&mut self, key: &str, absent: Duration, mistakes: &mut Mistakes) -> Duration {
         let Some(text) = self.optional::<String>(key, mistakes) else { return absent };
         duration(&text).unwrap_or_else(|| {
             mistakes.note(self.at(key), format!("{text:?} is no duration; write it like 90s, 5m or 1h30m"));
@@ -123,7 +123,7 @@ impl Section {
     }
 
     /// The items of a list, each read on its own; the faulty ones are noted and left out.
-    pub fn list<T: DeserializeOwned>(&mut self, key: &str, mistakes: &mut Mistakes) -> Vec<T> {
+    pub(super) fn list<T: DeserializeOwned>(&mut self, key: &str, mistakes: &mut Mistakes) -> Vec<T> {
         let path = self.at(key);
         match self.rest.remove(key) {
             None | Some(Value::Null) => Vec::new(),
@@ -139,7 +139,7 @@ impl Section {
     }
 
     /// Ends the section: keys that nobody asked for are mistakes.
-    pub fn end(self, mistakes: &mut Mistakes) {
+    pub(super) fn end(self, mistakes: &mut Mistakes) {
         for key in self.rest.keys() {
             let key = key.as_str().map_or_else(|| format!("{key:?}"), str::to_owned);
             mistakes.note(self.at(&key), "unknown key");

@@ -9,7 +9,7 @@ use crate::support::{Store, Up};
 /// The credentials of one of the kubeconfigs that `up` writes.
 fn credentials(up: &Up, who: &str) -> (std::net::SocketAddr, Credentials) {
     let text = std::fs::read_to_string(up.dir().join(format!("{who}.kubeconfig"))).unwrap();
-    let config: serde_json::Value = serde_yaml::from_str(&text).unwrap();
+    let config: Value = serde_yaml::from_str(&text).unwrap();
     let data =
         |value: &Value| base64::Engine::decode(&base64::engine::general_purpose::STANDARD, value.as_str().unwrap()).unwrap();
     let cluster = &config["clusters"][0]["cluster"];

@@ -1,23 +1,27 @@
 //! The objects that the server makes at its start and keeps right: namespaces, roles, priority classes, its own service (contract 8.8).
 //!
-//! Running it again changes nothing. Independent objects are written at once, so that the store commits them together.
+//! Running it again changes nothing and costs comparisons only. Everything is written at once, so that the store commits it together:
+//! the objects are made here as a body would be read, and need no admission.
 
+mod authentication;
 mod objects;
 mod reconcile;
+mod replica;
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use ipnet::IpNet;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::catalog::Kind;
-use super::kinds::{self, Part, Range};
+use super::kinds::{self, Part};
 use super::registry::{self, Aim, Round};
 use super::{Api, error, meta, refusal};
 use crate::policy::{Permit, bootstrap};
+use crate::shutdown::Shutdown;
 use crate::status::Status;
 use crate::store::{Expect, Outcome};
 
@@ -26,31 +30,61 @@ use crate::store::{Expect, Outcome};
 pub struct Settings {
     /// The addresses of services; the first is the server's own.
     pub service_range: IpNet,
-    /// Where the server is reached.
+    /// Where the server is reached. On the loopback, nobody is told.
     pub advertise: IpAddr,
     /// The port there.
     pub port: u16,
-    /// `client-ca-file`, `requestheader-client-ca-file` and the other keys of `extension-apiserver-authentication`, as configured.
-    pub authentication: BTreeMap<String, String>,
-    /// Objects besides, created where they are missing.
+    /// The authorities of clients, PEM; empty to tell nobody.
+    pub client_ca: String,
+    /// The authorities of the front proxy, PEM, and the names that its certificates may have.
+    pub front_proxy: Option<FrontProxy>,
+    /// More objects, made when they are missing: whole, with `apiVersion`, `kind` and, where there is one, namespace.
     pub extra: Vec<Value>,
+}
+
+/// Whom extension servers believe to speak for others.
+#[derive(Clone, Debug)]
+pub struct FrontProxy {
+    /// The authorities, PEM.
+    pub ca: String,
+    /// The names of their certificates that count; empty for all.
+    pub names: Vec<String>,
+}
+
+/// What is done about an object of the server's own.
+enum Duty {
+    /// It is created when it is missing.
+    Make,
+    /// The same, and what it lacks is added: RBAC.
+    Complete,
+    /// The same, and its content is made what it should be.
+    Match,
 }
 
 /// Makes what is missing and mends what is incomplete.
 ///
 /// # Errors
-/// The first refusal; what was made by then stays, and a second run goes on from there.
-pub async fn run(api: &Api, settings: &Settings, permit: &Permit) -> Result<(), Status> {
-    api.store.latest().await.map_err(|cause| refusal::store(&cause))?;
-    let boot = Boot { api, permit };
-    boot.make(objects::cluster(&api.catalog, settings)).await?;
-    let (scoped, open): (Vec<Value>, Vec<Value>) =
-        bootstrap::objects().into_iter().partition(|object| !meta::text(object, "namespace").is_empty());
-    boot.reconcile(open).await?;
-    boot.reconcile(scoped).await?;
-    boot.make(objects::namespaced(settings)).await?;
-    boot.make(settings.extra.clone()).await?;
-    boot.service(settings).await
+/// The first refusal in words; what was made by then stays, and a second run goes on from there.
+pub async fn run(api: &Api, settings: &Settings, permit: Permit) -> Result<(), String> {
+    let boot = Boot { api, permit: &permit };
+    let mut duties = objects::kept(&api.catalog, settings);
+    duties.extend(objects::once(settings).into_iter().map(|object| (Duty::Make, object)));
+    duties.extend(bootstrap::objects().into_iter().map(|object| (Duty::Complete, object)));
+    boot.fulfil(settings, duties).await.map_err(|refusal| refusal.message)
+}
+
+/// Keeps right what [`run`] has made, about once a minute, until the process ends. Failures are logged and tried again.
+pub async fn keep(api: Arc<Api>, settings: Settings, permit: Permit, shutdown: Shutdown) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(PERIOD) => {}
+            () = shutdown.begun() => return,
+        }
+        let boot = Boot { api: &api, permit: &permit };
+        if let Err(refusal) = boot.fulfil(&settings, objects::kept(&api.catalog, &settings)).await {
+            tracing::warn!(%refusal, "the server's own objects could not be kept right");
+        }
+    }
 }
 
 struct Boot<'a> {
@@ -59,99 +93,57 @@ struct Boot<'a> {
 }
 
 impl Boot<'_> {
-    /// Creates what is not there; what is there stays as it is.
-    async fn make(&self, objects: Vec<Value>) -> Result<(), Status> {
-        all(join_all(objects.into_iter().map(|object| self.create(object))).await)
+    async fn fulfil(&self, settings: &Settings, mut duties: Vec<(Duty, Value)>) -> Result<(), Status> {
+        self.api.store.latest().await.map_err(|cause| refusal::store(&cause))?;
+        duties.extend(authentication::duty(self.api, settings));
+        duties.extend(replica::duties(self.api, settings));
+        let fulfilled = join_all(duties.into_iter().map(|(duty, wanted)| self.see_to(duty, wanted))).await;
+        fulfilled.into_iter().collect()
     }
 
-    /// The same, and adds to what is there what it lacks.
-    async fn reconcile(&self, objects: Vec<Value>) -> Result<(), Status> {
-        all(join_all(objects.into_iter().map(|object| self.mend(object))).await)
-    }
-
-    async fn mend(&self, wanted: Value) -> Result<(), Status> {
+    async fn see_to(&self, duty: Duty, wanted: Value) -> Result<(), Status> {
         let kind = self.kind(&wanted)?;
+        let (namespace, name) = (meta::text(&wanted, "namespace").to_owned(), meta::text(&wanted, "name").to_owned());
+        let Some(object) = self.api.seen(kind, &namespace, &name) else { return self.put(kind, wanted).await };
+        let compare = match duty {
+            Duty::Make => return Ok(()),
+            Duty::Complete => reconcile::completed,
+            Duty::Match => reconcile::matched,
+        };
         let wanted = canonical(kind, wanted);
-        let (namespace, name) = (meta::text(&wanted, "namespace"), meta::text(&wanted, "name"));
-        let Some(object) = self.api.seen(kind, namespace, name) else { return self.put(kind, wanted).await };
         let stored = self.api.served(kind, &object)?;
+        let aim = self.aim(kind, &namespace, &name);
         if reconcile::binds_otherwise(&stored, &wanted) {
-            let (outcome, _) =
-                self.api.put(&self.aim(kind, namespace, name), name, (Expect::At(object.revision()), None), None).await?;
+            let (outcome, _) = self.api.put(&aim, &name, (Expect::At(object.revision()), None), None).await?;
             return if matches!(outcome, Outcome::Committed(_)) { self.put(kind, wanted).await } else { Ok(()) };
         }
-        if reconcile::completed(&stored, &wanted).is_none() {
+        if compare(&stored, &wanted).is_none() {
             return Ok(());
         }
-        let aim = self.aim(kind, namespace, name);
         let change = |old: Option<&Value>| {
             let old = old.ok_or_else(|| error::not_found(aim.resource()))?;
-            Ok(reconcile::completed(old, &wanted).unwrap_or_else(|| old.clone()))
+            Ok(compare(old, &wanted).unwrap_or_else(|| old.clone()))
         };
         registry::update(self.api, &aim, &mut Round::default(), change).await.map(drop)
-    }
-
-    async fn create(&self, object: Value) -> Result<(), Status> {
-        let kind = self.kind(&object)?;
-        let object = canonical(kind, object);
-        if self.api.seen(kind, meta::text(&object, "namespace"), meta::text(&object, "name")).is_some() {
-            return Ok(());
-        }
-        self.put(kind, object).await
     }
 
     /// Stores a new object as it is; somebody else's of the same name is as good.
-    async fn put(&self, kind: &Arc<Kind>, mut object: Value) -> Result<(), Status> {
+    async fn put(&self, kind: &Arc<Kind>, object: Value) -> Result<(), Status> {
+        let mut object = canonical(kind, object);
         meta::fill(&mut object);
-        let (namespace, name) = (meta::text(&object, "namespace").to_owned(), meta::text(&object, "name").to_owned());
-        self.api.put(&self.aim(kind, &namespace, &name), &name, (Expect::Absent, Some(&object)), None).await.map(drop)
-    }
-
-    /// `default/kubernetes`, and where it leads.
-    async fn service(&self, settings: &Settings) -> Result<(), Status> {
-        let service = objects::service(Range(settings.service_range).first(), settings.port);
-        let kind = self.kind(&service)?;
-        let service = canonical(kind, service);
-        if self.api.seen(kind, "default", "kubernetes").is_none() {
-            let made = registry::create(self.api, &self.aim(kind, "default", ""), &service, &mut Round::default()).await;
-            if let Err(refusal) = made.map(drop)
-                && refusal.reason != "AlreadyExists"
-            {
-                return Err(refusal);
-            }
+        let (namespace, name) = (meta::text(&object, "namespace"), meta::text(&object, "name"));
+        let errors = kinds::check_create(kind, &object);
+        if !errors.is_empty() {
+            return Err(error::invalid(error::Subject::kind(kind, name), &errors));
         }
-        // kube-apiserver refuses endpoints on the loopback, and so does without them.
-        if settings.advertise.is_loopback() {
-            return Ok(());
-        }
-        for object in objects::endpoints(settings.advertise, settings.port) {
-            self.replace(object).await?;
-        }
-        Ok(())
-    }
-
-    /// Creates an object, or makes one of the same name say the same.
-    async fn replace(&self, wanted: Value) -> Result<(), Status> {
-        let kind = self.kind(&wanted)?;
-        let wanted = canonical(kind, wanted);
-        let (namespace, name) = (meta::text(&wanted, "namespace"), meta::text(&wanted, "name"));
-        if self.api.seen(kind, namespace, name).is_none() {
-            return self.put(kind, wanted).await;
-        }
-        let aim = self.aim(kind, namespace, name);
-        let change = |old: Option<&Value>| {
-            let mut new = wanted.clone();
-            new["metadata"] = old.ok_or_else(|| error::not_found(aim.resource()))?["metadata"].clone();
-            Ok(new)
-        };
-        registry::update(self.api, &aim, &mut Round::default(), change).await.map(drop)
+        self.api.put(&self.aim(kind, namespace, name), name, (Expect::Absent, Some(&object)), None).await.map(drop)
     }
 
     fn kind(&self, object: &Value) -> Result<&Arc<Kind>, Status> {
         let (version, kind) = (object["apiVersion"].as_str().unwrap_or(""), object["kind"].as_str().unwrap_or(""));
         let (group, version) = version.rsplit_once('/').unwrap_or(("", version));
         let mut kinds = self.api.catalog.all().iter();
-        let found = kinds.find(|own| own.group == group && own.version == version && own.kind == kind);
+        let found = kinds.find(|own| own.kind == kind && own.version == version && own.group == group && own.storage.is_some());
         found.ok_or_else(|| Status::internal(format!("{kind} is not served")))
     }
 
@@ -163,13 +155,14 @@ impl Boot<'_> {
 /// The object as a body would be read.
 fn canonical(kind: &Kind, mut object: Value) -> Value {
     kinds::default(kind, &mut object);
-    if kind.habits.generation {
-        meta::members(&mut object).insert("generation".to_owned(), json!(1));
+    if kind.habits.generation && meta::generation(&object) == 0 {
+        meta::members(&mut object).insert("generation".to_owned(), Value::from(1));
     }
     kind.schema.normalise(&mut object);
     object
 }
 
-fn all(outcomes: Vec<Result<(), Status>>) -> Result<(), Status> {
-    outcomes.into_iter().collect()
-}
+const PERIOD: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests;

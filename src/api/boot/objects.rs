@@ -4,56 +4,49 @@ use std::net::IpAddr;
 
 use serde_json::{Value, json};
 
-use super::Settings;
+use super::{Duty, Settings};
 use crate::api::catalog::Catalog;
+use crate::api::kinds::Range;
 use crate::api::meta;
 
-/// Everything at the cluster's scope but the roles.
-pub(super) fn cluster(catalog: &Catalog, settings: &Settings) -> Vec<Value> {
-    let mut objects: Vec<Value> = NAMESPACES.into_iter().map(namespace).collect();
-    objects.extend(PRIORITIES.iter().map(|(name, value, description)| {
-        json!({"kind": "PriorityClass", "apiVersion": "scheduling.k8s.io/v1", "metadata": {"name": name}, "value": value,
-            "description": description, "preemptionPolicy": "PreemptLowerPriority"})
-    }));
-    objects.push(service_cidr(settings));
-    objects.extend(api_services(catalog));
-    objects.extend(flow_control());
-    objects
+/// What is kept for as long as the server runs.
+pub(super) fn kept(catalog: &Catalog, settings: &Settings) -> Vec<(Duty, Value)> {
+    let range = Range(settings.service_range);
+    let made = NAMESPACES.into_iter().map(namespace);
+    let made = made.chain([service_cidr(settings), ip_address(range.first()), service(range.first(), settings.port), tracking()]);
+    let made = made.chain(api_services(catalog)).map(|object| (Duty::Make, object));
+    made.chain(flow_control().map(|object| (Duty::Match, object))).collect()
 }
 
-/// The config maps of `kube-system`.
-pub(super) fn namespaced(settings: &Settings) -> Vec<Value> {
-    let mut objects = Vec::new();
-    if !settings.authentication.is_empty() {
-        objects.push(config_map("extension-apiserver-authentication", json!(settings.authentication)));
-    }
-    let today = meta::now();
-    let since = today.split('T').next().unwrap_or("");
-    objects.push(config_map("kube-apiserver-legacy-service-account-token-tracking", json!({"since": since})));
-    objects
+/// What is looked for at the start only.
+pub(super) fn once(settings: &Settings) -> Vec<Value> {
+    let classes = PRIORITIES.iter().map(|(name, value, description)| {
+        json!({"kind": "PriorityClass", "apiVersion": "scheduling.k8s.io/v1", "metadata": {"name": name}, "value": value,
+            "description": description, "preemptionPolicy": "PreemptLowerPriority"})
+    });
+    classes.chain(settings.extra.iter().cloned()).collect()
 }
 
 /// The service by which pods reach the server.
-pub(super) fn service(address: IpAddr, port: u16) -> Value {
+fn service(address: IpAddr, port: u16) -> Value {
     json!({"kind": "Service", "apiVersion": "v1",
         "metadata": {"name": "kubernetes", "namespace": "default", "labels": {"component": "apiserver", "provider": "kubernetes"}},
         "spec": {"clusterIP": address.to_string(), "clusterIPs": [address.to_string()], "sessionAffinity": "None", "type": "ClusterIP",
-            "ipFamilyPolicy": "SingleStack",
-            "ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": port}]}})
+            "internalTrafficPolicy": "Cluster", "ipFamilies": [family(address)], "ipFamilyPolicy": "SingleStack",
+            "ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": port}]},
+        "status": {"loadBalancer": {}}})
 }
 
-/// Where that service leads, in both forms.
-pub(super) fn endpoints(address: IpAddr, port: u16) -> Vec<Value> {
-    let family = if address.is_ipv4() { "IPv4" } else { "IPv6" };
-    let ports = json!([{"name": "https", "port": port, "protocol": "TCP"}]);
-    vec![
-        json!({"kind": "Endpoints", "apiVersion": "v1",
-            "metadata": {"name": "kubernetes", "namespace": "default", "labels": {"endpointslice.kubernetes.io/skip-mirror": "true"}},
-            "subsets": [{"addresses": [{"ip": address.to_string()}], "ports": ports}]}),
-        json!({"kind": "EndpointSlice", "apiVersion": "discovery.k8s.io/v1",
-            "metadata": {"name": "kubernetes", "namespace": "default", "labels": {"kubernetes.io/service-name": "kubernetes"}},
-            "addressType": family, "endpoints": [{"addresses": [address.to_string()], "conditions": {"ready": true}}], "ports": ports}),
-    ]
+/// The address of that service, taken.
+fn ip_address(address: IpAddr) -> Value {
+    json!({"kind": "IPAddress", "apiVersion": "networking.k8s.io/v1",
+        "metadata": {"name": address.to_string(), "labels": {"ipaddress.kubernetes.io/ip-family": family(address),
+            "ipaddress.kubernetes.io/managed-by": "ipallocator.k8s.io"}},
+        "spec": {"parentRef": {"group": "", "resource": "services", "namespace": "default", "name": "kubernetes"}}})
+}
+
+fn family(address: IpAddr) -> &'static str {
+    if address.is_ipv4() { "IPv4" } else { "IPv6" }
 }
 
 fn namespace(name: &str) -> Value {
@@ -62,8 +55,12 @@ fn namespace(name: &str) -> Value {
         "spec": {"finalizers": ["kubernetes"]}, "status": {"phase": "Active"}})
 }
 
-fn config_map(name: &str, data: Value) -> Value {
-    json!({"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": name, "namespace": "kube-system"}, "data": data})
+/// Since when the use of old tokens is noted.
+fn tracking() -> Value {
+    let today = meta::now();
+    let name = "kube-apiserver-legacy-service-account-token-tracking";
+    json!({"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": name, "namespace": "kube-system"},
+        "data": {"since": today.split('T').next().unwrap_or("")}})
 }
 
 fn service_cidr(settings: &Settings) -> Value {
@@ -73,10 +70,10 @@ fn service_cidr(settings: &Settings) -> Value {
             "message": "Kubernetes default Service CIDR is ready"}]}})
 }
 
-/// One APIService for every built-in group version.
+/// One APIService for every built-in group version but its own.
 fn api_services(catalog: &Catalog) -> Vec<Value> {
     let mut objects = Vec::new();
-    for group in catalog.groups() {
+    for group in catalog.groups().iter().filter(|group| group.name != "apiregistration.k8s.io") {
         for (version, priority) in &group.versions {
             let mut spec = json!({"version": version, "groupPriorityMinimum": group.priority, "versionPriority": priority});
             if !group.name.is_empty() {
@@ -94,16 +91,23 @@ fn api_services(catalog: &Catalog) -> Vec<Value> {
 }
 
 /// The priority levels and flow schemas that clients expect to find; nothing here enforces them.
-fn flow_control() -> Vec<Value> {
+fn flow_control() -> impl Iterator<Item = Value> {
     let objects: Vec<Value> = serde_json::from_str(include_str!("flow.json")).unwrap_or_default();
-    objects
-        .into_iter()
-        .map(|mut object| {
-            object["apiVersion"] = Value::from("flowcontrol.apiserver.k8s.io/v1");
-            object["metadata"]["annotations"] = json!({"apf.kubernetes.io/autoupdate-spec": "true"});
-            object
-        })
-        .collect()
+    objects.into_iter().map(|mut object| {
+        object["apiVersion"] = Value::from("flowcontrol.apiserver.k8s.io/v1");
+        object["metadata"]["annotations"] = json!({"apf.kubernetes.io/autoupdate-spec": "true"});
+        object["status"] = match object["spec"]["priorityLevelConfiguration"]["name"].as_str() {
+            Some(level) => found(level),
+            None => json!({}),
+        };
+        object
+    })
+}
+
+fn found(level: &str) -> Value {
+    let message = format!("This FlowSchema references the PriorityLevelConfiguration object named \"{level}\" and it exists");
+    json!({"conditions": [{"type": "Dangling", "status": "False", "lastTransitionTime": meta::now(), "reason": "Found",
+        "message": message}]})
 }
 
 const NAMESPACES: [&str; 4] = ["default", "kube-node-lease", "kube-public", "kube-system"];
@@ -123,7 +127,7 @@ mod tests {
 
     #[test]
     fn the_flow_objects_are_all_there() {
-        let objects = flow_control();
+        let objects: Vec<Value> = flow_control().collect();
         let of = |kind: &str| objects.iter().filter(|object| object["kind"] == kind).count();
         assert_eq!((of("PriorityLevelConfiguration"), of("FlowSchema")), (8, 11));
     }

@@ -4,6 +4,7 @@ mod binding;
 mod connect;
 mod eviction;
 mod scale;
+mod token;
 
 use super::kinds::Part;
 use super::route::Action;
@@ -22,6 +23,7 @@ pub(super) async fn serve(api: &Api, call: Call<'_>) -> Result<Response, Status>
         "resize" => Part::Resize,
         "scale" => return scale::serve(api, call).await,
         "binding" => return binding::serve(api, call).await,
+        "token" => return token::serve(api, call).await,
         "eviction" => return eviction::serve(api, call).await,
         "attach" | "exec" | "log" | "portforward" | "proxy" => return connect::serve(api, &call).await,
         _ => return Err(refusal::no_route()),

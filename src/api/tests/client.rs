@@ -17,7 +17,7 @@ use crate::policy::{Permit, Purpose};
 use crate::request::{Attributes, Target, Verb};
 use crate::shutdown::Shutdown;
 use crate::store::embedded::{Embedded, Medium, OpenError, Options};
-use crate::store::{self, Limits, Log, Store};
+use crate::store::{self, Limits, Log, Sink, Store};
 
 /// Sends requests as the server itself.
 pub(crate) struct Client {
@@ -28,12 +28,17 @@ impl Client {
     /// An API with everything that the server makes at its start.
     pub(crate) async fn new() -> Self {
         let client = Self::bare();
-        boot::run(&client.api, &settings(), &permit()).await.expect("the boot objects");
+        boot::run(&client.api, &settings(), permit()).await.expect("the boot objects");
         client
     }
 
     /// An API over an empty store.
     pub(crate) fn bare() -> Self {
+        Self::over(|sink| Ok(Embedded::open_on(Medium::memory(), Options::default(), sink)? as Arc<dyn Log>))
+    }
+
+    /// An API over a log.
+    pub(crate) fn over(connect: impl FnOnce(Arc<dyn Sink>) -> Result<Arc<dyn Log>, OpenError>) -> Self {
         let catalog = Arc::new(Catalog::builtin());
         let limits = Limits {
             ring_bytes: 64 << 20,
@@ -41,10 +46,7 @@ impl Client {
             keep: Duration::from_secs(75),
             patience: Duration::from_secs(5),
         };
-        let store: Result<Arc<Store<Object>>, OpenError> = store::open(Arc::clone(&catalog) as _, limits, |sink| {
-            let log = Embedded::open_on(Medium::memory(), Options::default(), sink)?;
-            Ok(log as Arc<dyn Log>)
-        });
+        let store: Result<Arc<Store<Object>>, OpenError> = store::open(Arc::clone(&catalog) as _, limits, connect);
         Self { api: Arc::new(Api::new(catalog, store.expect("a store"), Shutdown::new())) }
     }
 
@@ -94,7 +96,9 @@ pub(crate) fn settings() -> boot::Settings {
         service_range: "10.0.0.0/24".parse().expect("a network"),
         advertise: "127.0.0.1".parse().expect("an address"),
         port: 6443,
-        authentication: [("client-ca-file".to_owned(), "PEM".to_owned())].into(),
+        client_ca: "PEM".to_owned(),
+        front_proxy: None,
+        extra: Vec::new(),
     }
 }
 

@@ -89,7 +89,8 @@ pub(super) async fn allocate(api: &Api, aim: &Aim<'_>, new: &mut Value) -> Resul
             };
         }
     }
-    for address in range.candidates() {
+    let known = |address: &IpAddr| kind(api).is_some_and(|kind| api.seen(kind, "", &address.to_string()).is_some());
+    for address in range.candidates().filter(|address| !known(address)) {
         if claim(api, aim, new, (address, range)).await? {
             let text = address.to_string();
             new["spec"]["clusterIPs"] = json!([text]);
@@ -126,11 +127,8 @@ pub(super) async fn release(api: &Api, gone: &Value, kept: Option<&Value>) {
 async fn claim(api: &Api, aim: &Aim<'_>, new: &Value, (address, range): (IpAddr, Range)) -> Result<bool, Status> {
     let Some(kind) = kind(api) else { return Err(Status::internal("IP addresses are not served")) };
     let name = address.to_string();
-    if api.seen(kind, "", &name).is_some() {
-        return Ok(false);
-    }
     if aim.dry_run {
-        return Ok(true);
+        return Ok(api.seen(kind, "", &name).is_none());
     }
     let object = ip_address(&name, range.family(), (meta::text(new, "namespace"), meta::text(new, "name")));
     let key = kind.key("", &name).unwrap_or_default();
