@@ -2,34 +2,31 @@
 //!
 //! Skipping a step does not compile: only `identity` makes a `Caller`, only `policy` makes a `Permit`, and a backend demands one.
 
-mod record;
-
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use bytes::Bytes;
 use futures_util::FutureExt;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderName};
 use http::{HeaderValue, Method, StatusCode, Version};
-use hyper::body::Incoming;
 
 use crate::audit;
-use crate::body::{Body, Inbound, Over, Request, Response, Tether};
+use crate::body::{Body, Over, Request, Response, Tether};
 use crate::cluster::Cluster;
 use crate::health::{self, Check};
 use crate::identity::{Caller, Peer};
-use crate::limits::Kind;
+use crate::limits::{Kind, Slot};
 use crate::metrics::{self, Attempt, Decision, Metrics, Step};
 use crate::policy::Permit;
 use crate::request::{Attributes, Query, Target};
 use crate::shutdown::Shutdown;
 use crate::status::{Form, Plain, Refusal, Status};
-use record::Record;
+use record::{Lasting, Record};
 
-/// The longest URI that is read.
-const URI: usize = 8 << 10;
-/// How long a request may take that is not a stream.
-const DEADLINE: Duration = Duration::from_secs(60);
+mod record;
+#[cfg(test)]
+mod tests;
 
 /// Everything a request passes.
 pub struct Gateway {
@@ -51,14 +48,13 @@ pub struct LastOfConnection;
 
 impl Gateway {
     /// Answers one request. Every failure is an answer.
-    pub async fn handle(self: Arc<Self>, peer: Arc<Peer>, request: http::Request<Incoming>) -> Response {
+    pub async fn handle(self: Arc<Self>, peer: Arc<Peer>, request: Request) -> Response {
         let form = Form::of(request.uri(), request.headers());
-        let (head, version) = (request.method() == Method::HEAD, request.version());
+        let asked = Asked { head: request.method() == Method::HEAD, http2: request.version() == Version::HTTP_2 };
         let attributes = Attributes::parse(request.method(), request.uri());
         let mut record = Record::begin(&self, &peer, &request, &attributes);
-        let answered =
-            AssertUnwindSafe(self.answer(&peer, request.map(Inbound::Wire), attributes, &mut record)).catch_unwind().await;
-        let mut response = match answered {
+        let answered = AssertUnwindSafe(self.answer(&peer, request, attributes, &mut record)).catch_unwind().await;
+        let response = match answered {
             Ok(Ok(response)) => response,
             Ok(Err(refusal)) => {
                 record.refused(&refusal);
@@ -66,16 +62,10 @@ impl Gateway {
             }
             Err(_) => {
                 self.metrics.panicked();
-                Plain::new(
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    "This request caused apiserver to panic. Look in the logs for details.",
-                )
-                .answer()
+                Plain::new(StatusCode::INTERNAL_SERVER_ERROR, PANICKED).answer()
             }
         };
-        record.answered(response.status().as_u16());
-        self.finish(&mut response, &record, version);
-        response.map(|body| if head { body.without_content() } else { body }.reporting(record))
+        finish(response, record, asked)
     }
 
     /// The steps, in order.
@@ -87,34 +77,19 @@ impl Gateway {
         record: &mut Record,
     ) -> Result<Response, Refusal> {
         if request.uri().path_and_query().is_some_and(|asked| asked.as_str().len() > URI) {
+            self.metrics.refused(Step::Wire, "", "");
             return Err(Plain::new(StatusCode::URI_TOO_LONG, "the URI is longer than 8192 bytes").into());
         }
         let caller = self.identify(peer, &mut request, &attributes)?;
         record.called_by(&caller);
         let permit = self.permit(caller, attributes, &request)?;
-        let identity = permit.identity().ok_or_else(|| Status::internal("a request without a caller"))?;
-        let slot = self.cluster.limits.enter(Kind::of(permit.attributes()), identity)?;
-        let tether = Tether::new(self.shutdown.child());
-        let long_running = permit.attributes().is_long_running();
-        request.extensions_mut().insert(tether.clone());
-        let response =
-            if long_running { self.serve(&permit, request).await? } else { self.serve_in_time(&permit, request).await? };
-        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            tether.hold(slot);
-            return Ok(response);
+        record.permitted(&permit);
+        let slot = self.enter(&permit)?;
+        if permit.attributes().is_long_running() {
+            return self.serve_long((permit, slot), request, record).await;
         }
-        let end = self.shutdown.child();
-        let bound = |body: Body| {
-            if long_running {
-                body.until(async move {
-                    end.cancelled().await;
-                    Over::Shutdown
-                })
-            } else {
-                body
-            }
-        };
-        Ok(response.map(|body| bound(body).holding(slot)))
+        let response = self.serve_in_time(&permit, request).await?;
+        Ok(response.map(|body| body.holding(slot)))
     }
 
     fn identify(&self, peer: &Peer, request: &mut Request, attributes: &Attributes) -> Result<Caller, Refusal> {
@@ -122,9 +97,14 @@ impl Gateway {
         let resolved = self.cluster.resolver.resolve(peer, request.headers_mut(), attributes);
         let attempt = if resolved.is_ok() { Attempt::Success } else { Attempt::Failure };
         self.metrics.authenticated(attempt, begun.elapsed());
+        if let Some(until) = peer.expires() {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            self.metrics.client_certificate(Duration::from_secs(until).saturating_sub(now));
+        }
         resolved.map_err(|refusal| {
             self.metrics.refused(Step::Identity, "", "");
-            tracing::info!(address = %peer.address(), %refusal, "unauthenticated");
+            // The refusal's text may quote what the client sent: it is escaped.
+            tracing::info!(address = %peer.address(), refusal = ?refusal.to_string(), "unauthenticated");
             Status::from(refusal).into()
         })
     }
@@ -141,6 +121,55 @@ impl Gateway {
         })
     }
 
+    /// A place among the requests at work. It is counted for whoever showed the credential, whatever name they act in.
+    fn enter(&self, permit: &Permit) -> Result<Slot, Refusal> {
+        let caller = permit.caller().ok_or_else(|| Status::internal("a request without a caller"))?;
+        self.cluster.limits.enter(Kind::of(permit.attributes()), caller.real()).map_err(|full| {
+            self.metrics.refused(Step::Slot, permit.component(), "");
+            full.into()
+        })
+    }
+
+    /// A stream, or a connection that becomes something else: it has no deadline, and ends with the server.
+    async fn serve_long(
+        &self,
+        (permit, slot): (Permit, Slot),
+        mut request: Request,
+        record: &Record,
+    ) -> Result<Response, Refusal> {
+        let end = self.shutdown.child();
+        let tether = record.upgrades().then(|| Tether::new(end.clone()));
+        if let Some(tether) = &tether {
+            request.extensions_mut().insert(tether.clone());
+        }
+        let mut response = self.serve(&permit, request).await?;
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS
+            && let Some(tether) = tether
+        {
+            tether.hold(slot);
+            response.extensions_mut().insert(tether);
+            return Ok(response);
+        }
+        let over = async move {
+            end.cancelled().await;
+            Over::Shutdown
+        };
+        Ok(response.map(|body| body.until(over).holding(slot)))
+    }
+
+    async fn serve_in_time(&self, permit: &Permit, request: Request) -> Result<Response, Refusal> {
+        let asked = match request.uri().query().filter(|query| query.contains("timeout")) {
+            Some(query) => Query::parse(query).timeout().map_err(|bad| Status::bad_request(bad.0))?,
+            None => None,
+        };
+        let deadline = asked.map_or(DEADLINE, |asked| asked.min(DEADLINE));
+        let served = tokio::time::timeout(deadline, self.serve(permit, request)).await;
+        Ok(served.unwrap_or_else(|_| {
+            let message = "Timeout: request did not complete within the allotted timeout";
+            Err(Status::new(StatusCode::GATEWAY_TIMEOUT, "Timeout", message))
+        })?)
+    }
+
     /// Our own pages, else the backend's.
     async fn serve(&self, permit: &Permit, request: Request) -> Result<Response, Status> {
         if let Target::Path(path) = &permit.attributes().target {
@@ -149,34 +178,57 @@ impl Gateway {
                 return Ok(answer);
             }
             if path == "/metrics" {
-                let mut response = Response::new(Body::full(self.metrics.exposition()));
-                response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(metrics::CONTENT_TYPE));
-                return Ok(response);
+                return Ok(metrics_page(&self.metrics));
             }
         }
         self.cluster.backend.serve(permit, request).await
     }
+}
 
-    async fn serve_in_time(&self, permit: &Permit, request: Request) -> Result<Response, Status> {
-        let asked =
-            Query::parse(request.uri().query().unwrap_or_default()).timeout().map_err(|bad| Status::bad_request(bad.0))?;
-        let deadline = asked.filter(|asked| !asked.is_zero()).map_or(DEADLINE, |asked| asked.min(DEADLINE));
-        tokio::time::timeout(deadline, self.serve(permit, request)).await.unwrap_or_else(|_| {
-            let message = "Timeout: request did not complete within the allotted timeout";
-            Err(Status::new(StatusCode::GATEWAY_TIMEOUT, "Timeout", message))
-        })
+/// What the answer's form depends on.
+struct Asked {
+    head: bool,
+    http2: bool,
+}
+
+/// The families in Prometheus' text format.
+pub(crate) fn metrics_page(metrics: &Metrics) -> Response {
+    let mut response = Response::new(Body::full(metrics.exposition()));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(metrics::CONTENT_TYPE));
+    response
+}
+
+/// The headers of every answer, and the record that ends with it. Those whom nobody knows get one request per HTTP/2 connection, as
+/// from kube-apiserver.
+fn finish(mut response: Response, mut record: Record, asked: Asked) -> Response {
+    record.answered(response.status());
+    if asked.http2 && (record.is_anonymous() || response.status() == StatusCode::UNAUTHORIZED) {
+        response.extensions_mut().insert(LastOfConnection);
     }
-
-    /// The headers of every answer. Those whom nobody knows get one request per HTTP/2 connection, as from kube-apiserver.
-    fn finish(&self, response: &mut Response, record: &Record, version: Version) {
-        let nobody = record.is_anonymous() || response.status() == StatusCode::UNAUTHORIZED;
-        if version == Version::HTTP_2 && nobody {
-            response.extensions_mut().insert(LastOfConnection);
+    let length = if asked.head { response.body().bytes().map(Bytes::len) } else { None };
+    let headers = response.headers_mut();
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache, private"));
+    if let Ok(id) = HeaderValue::from_str(record.id()) {
+        headers.insert(AUDIT_ID, id);
+    }
+    if let Some(length) = length {
+        headers.insert(CONTENT_LENGTH, length.into());
+    }
+    match response.extensions_mut().remove::<Tether>() {
+        Some(tether) => {
+            tether.hold(Lasting(Some(record)));
+            response
         }
-        let headers = response.headers_mut();
-        headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-cache, private"));
-        if let Ok(id) = HeaderValue::from_str(record.id()) {
-            headers.insert("audit-id", id);
-        }
+        None => response.map(|body| if asked.head { body.without_content() } else { body }.reporting(record)),
     }
 }
+
+/// The longest URI that is read.
+const URI: usize = 8 << 10;
+
+/// How long a request may take that is not a stream: kube-apiserver's default.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+const AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
+
+const PANICKED: &str = "This request caused apiserver to panic. Look in the logs for details.";

@@ -98,15 +98,15 @@ pub(super) fn boot(
     let end = shutdown.clone();
     spawn(
         async move {
-            while let Err(why) = boot::run(&api, &settings, permit(Purpose::Boot)).await {
-                tracing::warn!(why, "the server's own objects are not all there yet; trying again");
+            while let Err(why) = boot::run(&api, &settings, &permit(Purpose::Boot)).await {
+                tracing::warn!(%why, "the server's own objects are not all there yet; trying again");
                 tokio::time::sleep(PAUSE).await;
             }
             if let Some(root_ca) = solo {
-                solo::start(api.clone(), solo::Settings { root_ca }, permit(Purpose::Solo), &end);
+                solo::start(api.clone(), solo::Settings { root_ca }, permit(Purpose::Solo), &end).await;
             }
             booted.send_replace(Boot::Done);
-            boot::keep(api, settings, permit(Purpose::Boot), end).await;
+            boot::keep(api, settings, permit(Purpose::Boot)).await;
         },
         shutdown,
     );

@@ -4,32 +4,31 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use http::{HeaderMap, Method, Uri};
+use http::header::{CONTENT_TYPE, HeaderName, UPGRADE, USER_AGENT};
+use http::{Method, StatusCode};
 use uuid::Uuid;
 
 use super::Gateway;
 use crate::audit::Line;
-use crate::body::{End, Report};
+use crate::body::{End, Report, Request};
 use crate::identity::{Caller, Peer, Proof};
 use crate::metrics::{Labels, Ongoing, Scope, Series};
+use crate::policy::Permit;
 use crate::request::{Attributes, Target, Verb};
 use crate::status::Refusal;
-
-/// The code that is counted when the client went away before it had its answer.
-const GONE: u16 = 499;
-/// The longest audit id that is taken over from a client.
-const ID: usize = 64;
 
 /// One request, from its head to the end of its stream.
 pub(super) struct Record {
     gateway: Arc<Gateway>,
     begun: Instant,
-    id: String,
     address: SocketAddr,
     method: Method,
-    uri: Uri,
-    agent: String,
     verb: Verb,
+    // Copies: a slice of the head would keep the connection's whole buffer for as long as the stream lasts.
+    id: Box<str>,
+    uri: Box<str>,
+    agent: Box<str>,
+    upgrades: bool,
     caller: Option<Caller>,
     series: Arc<Series>,
     ongoing: Option<Ongoing>,
@@ -37,34 +36,35 @@ pub(super) struct Record {
     done: bool,
 }
 
+/// The record of a request whose connection became something else: it ends when that is dropped.
+pub(super) struct Lasting(pub(super) Option<Record>);
+
 impl Record {
-    pub(super) fn begin<B>(gateway: &Arc<Gateway>, peer: &Peer, request: &http::Request<B>, attributes: &Attributes) -> Self {
-        let text = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
-        let given = text("audit-id").filter(|id| !id.is_empty() && id.len() <= ID);
-        let labels = labels(attributes, request.headers());
-        let backend = &gateway.cluster.backend;
+    pub(super) fn begin(gateway: &Arc<Gateway>, peer: &Peer, request: &Request, attributes: &Attributes) -> Self {
+        let text = |name: HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let given = text(HeaderName::from_static("audit-id"));
+        let labels = labels(attributes, request);
         let known = || match &attributes.target {
-            Target::Resource(asked) => {
-                backend.knows(&asked.group, &asked.version, &asked.resource) && known_subresource(&asked.subresource)
-            }
+            Target::Resource(asked) => gateway.cluster.backend.knows(asked) && known_subresource(&asked.subresource),
             Target::Path(path) => PATHS.contains(&path.as_str()),
         };
         let series = gateway.metrics.requests.series(&labels, known);
         let ongoing = attributes.is_long_running().then(|| series.ongoing());
         Self {
+            gateway: gateway.clone(),
             begun: Instant::now(),
-            id: given.map_or_else(|| Uuid::new_v4().to_string(), str::to_owned),
             address: peer.address(),
             method: request.method().clone(),
-            uri: request.uri().clone(),
-            agent: text("user-agent").unwrap_or_default().to_owned(),
             verb: attributes.verb,
+            id: if given.is_empty() || given.len() > ID { Uuid::new_v4().to_string().into() } else { given.into() },
+            uri: request.uri().path_and_query().map_or("", |asked| cut(asked.as_str(), URI)).into(),
+            agent: cut(text(USER_AGENT), AGENT).into(),
+            upgrades: request.headers().contains_key(UPGRADE),
             caller: None,
             series,
             ongoing,
             code: GONE,
             done: false,
-            gateway: gateway.clone(),
         }
     }
 
@@ -72,12 +72,21 @@ impl Record {
         self.caller = Some(caller.clone());
     }
 
+    /// Notes in whose name the request acts.
+    pub(super) fn permitted(&mut self, permit: &Permit) {
+        if let Some(caller) = permit.caller().filter(|caller| !Arc::ptr_eq(caller.real(), caller.effective())) {
+            self.caller = Some(caller.clone());
+        }
+    }
+
     /// Notes why there is no better answer; what is ours to mend goes to the log with its cause.
     pub(super) fn refused(&self, refusal: &Refusal) {
         let Refusal::Status(status) = refusal else { return };
         if status.code.is_server_error() {
             let cause = status.cause.as_ref().map(ToString::to_string);
-            tracing::error!(id = self.id, uri = %self.uri, status = %status, cause, "a request failed");
+            // What a client may have chosen is escaped.
+            let (uri, status) = (&self.uri, status.to_string());
+            tracing::error!(id = ?self.id, ?uri, ?status, ?cause, "a request failed");
         }
     }
 
@@ -85,13 +94,18 @@ impl Record {
         &self.id
     }
 
+    /// Whether the connection is to become something else.
+    pub(super) fn upgrades(&self) -> bool {
+        self.upgrades
+    }
+
     pub(super) fn is_anonymous(&self) -> bool {
         self.caller.as_ref().is_some_and(|caller| *caller.real().proof() == Proof::Anonymous)
     }
 
     /// Notes the code of the answer that is about to be sent.
-    pub(super) fn answered(&mut self, code: u16) {
-        self.code = code;
+    pub(super) fn answered(&mut self, code: StatusCode) {
+        self.code = code.as_u16();
     }
 
     fn write(&mut self, sent: u64, end: End) {
@@ -104,7 +118,6 @@ impl Record {
         }
         let user = self.caller.as_ref().map_or("", |caller| caller.real().user());
         let acting = self.caller.as_ref().map_or("", |caller| caller.effective().user());
-        let uri = self.uri.path_and_query().map_or("", |asked| asked.as_str());
         self.gateway.access.write(&Line {
             id: &self.id,
             address: self.address,
@@ -112,7 +125,7 @@ impl Record {
             impersonated: (user != acting).then_some(acting),
             verb: self.verb.as_str(),
             method: self.method.as_str(),
-            uri,
+            uri: &self.uri,
             agent: &self.agent,
             code: self.code,
             sent,
@@ -138,7 +151,15 @@ impl Drop for Record {
     }
 }
 
-fn labels<'a>(attributes: &'a Attributes, headers: &HeaderMap) -> Labels<'a> {
+impl Drop for Lasting {
+    fn drop(&mut self) {
+        if let Some(mut record) = self.0.take() {
+            record.write(0, End::Whole);
+        }
+    }
+}
+
+fn labels<'a>(attributes: &'a Attributes, request: &Request) -> Labels<'a> {
     let asked = match &attributes.target {
         Target::Resource(asked) => asked,
         Target::Path(path) => {
@@ -146,7 +167,7 @@ fn labels<'a>(attributes: &'a Attributes, headers: &HeaderMap) -> Labels<'a> {
             return Labels { verb, group: "", version: "", resource: "", subresource: path, scope: Scope::None, dry_run: "" };
         }
     };
-    let content_type = headers.get(http::header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let apply = attributes.verb == Verb::Patch && content_type.starts_with("application/apply-patch");
     let scope = match (attributes.verb, asked.name.is_empty(), asked.namespace.is_empty()) {
         (Verb::Create, ..) | (_, false, _) => Scope::Resource,
@@ -160,7 +181,7 @@ fn labels<'a>(attributes: &'a Attributes, headers: &HeaderMap) -> Labels<'a> {
         resource: &asked.resource,
         subresource: &asked.subresource,
         scope,
-        dry_run: "",
+        dry_run: dry_run(request.uri().query().unwrap_or_default()),
     }
 }
 
@@ -183,26 +204,34 @@ fn word(verb: Verb, subresource: &str) -> &'static str {
     }
 }
 
-fn known_subresource(name: &str) -> bool {
-    name.is_empty() || SUBRESOURCES.contains(&name)
+fn dry_run(query: &str) -> &'static str {
+    let mut values = query.split('&').filter_map(|pair| pair.strip_prefix("dryRun="));
+    match (values.next(), values.next()) {
+        (None | Some(""), None) => "",
+        (Some("All"), None) => "All",
+        _ => "invalid",
+    }
 }
+
+fn cut(text: &str, most: usize) -> &str {
+    &text[..text.floor_char_boundary(most)]
+}
+
+fn known_subresource(name: &str) -> bool {
+    name.is_empty() || SUBRESOURCES.split(' ').any(|known| known == name)
+}
+
+/// The code that is counted when the client went away before it had its answer.
+const GONE: u16 = 499;
+
+/// The longest audit id that is taken over from a client, and what is kept of its URI and agent.
+const ID: usize = 64;
+const URI: usize = 1024;
+const AGENT: usize = 256;
 
 /// The paths that metrics name.
 const PATHS: [&str; 9] = ["/livez", "/readyz", "/healthz", "/metrics", "/version", "/api", "/apis", "/openapi/v3", "/"];
+
 /// The subresources that metrics name.
-const SUBRESOURCES: [&str; 14] = [
-    "status",
-    "scale",
-    "binding",
-    "eviction",
-    "finalize",
-    "approval",
-    "token",
-    "log",
-    "exec",
-    "attach",
-    "portforward",
-    "proxy",
-    "ephemeralcontainers",
-    "resize",
-];
+const SUBRESOURCES: &str =
+    "status scale binding eviction finalize approval token log exec attach portforward proxy ephemeralcontainers resize";

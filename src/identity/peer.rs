@@ -41,6 +41,11 @@ impl Peer {
         &self.chain
     }
 
+    /// When the chain that was last believed ends, in seconds of the Unix epoch.
+    pub fn expires(&self) -> Option<u64> {
+        self.standing.load().as_ref().filter(|standing| standing.outcome.is_ok()).map(|standing| standing.span.until)
+    }
+
     /// The standing, if it still holds: two compares.
     pub(super) fn standing(&self, generation: u64, now: u64) -> Option<Arc<Standing>> {
         self.standing.load_full().filter(|standing| standing.generation == generation && standing.span.holds(now))

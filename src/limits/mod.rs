@@ -33,7 +33,7 @@ pub struct Limits {
     read_only: AtomicU32,
     mutating: AtomicU32,
     long_running: AtomicU32,
-    holders: Mutex<HashMap<String, u32, foldhash::fast::RandomState>>,
+    holders: Mutex<HashMap<Box<str>, u32, foldhash::fast::RandomState>>,
 }
 
 /// A request's place. It is free again when this is dropped.
@@ -144,11 +144,11 @@ impl Limits {
 
     fn register(&self, user: &str) -> bool {
         let mut holders = self.holders.lock();
-        let count = holders.entry_ref(user).or_insert(0);
-        if *count >= self.settings.long_running_each {
-            return false;
+        match holders.get_mut(user) {
+            Some(count) if *count >= self.settings.long_running_each => return false,
+            Some(count) => *count += 1,
+            None => _ = holders.insert(user.into(), 1),
         }
-        *count += 1;
         true
     }
 
@@ -183,3 +183,67 @@ fn full() -> Plain {
 }
 
 const LASTING: [&str; 5] = ["attach", "exec", "proxy", "log", "portforward"];
+
+#[cfg(test)]
+mod tests {
+    use http::{Method, Uri};
+
+    use super::*;
+    use crate::identity::Caller;
+
+    fn who(user: &str, groups: &[&str]) -> Arc<Identity> {
+        Caller::sample(user, groups).real().clone()
+    }
+
+    #[test]
+    fn requests_are_counted_as_kubernetes_counts_them() {
+        for (method, uri, kind) in [
+            ("GET", "/readyz", Kind::Exempt),
+            ("GET", "/livez/ping", Kind::Exempt),
+            ("GET", "/metrics", Kind::ReadOnly),
+            ("HEAD", "/api/v1/pods", Kind::ReadOnly),
+            ("GET", "/api/v1/pods", Kind::ReadOnly),
+            ("GET", "/api/v1/pods?watch=true", Kind::LongRunning),
+            ("GET", "/api/v1/namespaces/a/pods/b/log", Kind::LongRunning),
+            ("POST", "/api/v1/namespaces/a/pods/b/exec", Kind::LongRunning),
+            ("POST", "/api/v1/namespaces/a/pods", Kind::Mutating),
+            ("PATCH", "/api/v1/namespaces/a/pods/b/status", Kind::Mutating),
+            ("DELETE", "/api/v1/namespaces/a/pods", Kind::Mutating),
+        ] {
+            let attributes = Attributes::parse(&Method::from_bytes(method.as_bytes()).unwrap(), &uri.parse::<Uri>().unwrap());
+            assert_eq!(Kind::of(&attributes), kind, "{method} {uri}");
+        }
+    }
+
+    #[test]
+    fn a_place_is_free_again_when_it_is_left() {
+        let limits = Limits::new(Settings { read_only: 2, mutating: 1, ..Settings::default() });
+        let jane = who("jane", &["system:authenticated"]);
+        let one = limits.enter(Kind::ReadOnly, &jane).unwrap();
+        let two = limits.enter(Kind::ReadOnly, &jane).unwrap();
+        let full = limits.enter(Kind::ReadOnly, &jane).unwrap_err();
+        assert_eq!((full.code.as_u16(), full.retry_after), (429, Some(1)));
+        let write = limits.enter(Kind::Mutating, &jane).unwrap();
+        limits.enter(Kind::Exempt, &jane).unwrap();
+        assert_eq!(limits.in_flight(), (1, 2));
+        let root = limits.enter(Kind::ReadOnly, &who("root", &["system:masters"])).unwrap();
+        drop((one, root));
+        let again = limits.enter(Kind::ReadOnly, &jane).unwrap();
+        drop((two, write, again));
+        assert_eq!(limits.in_flight(), (0, 0));
+    }
+
+    #[test]
+    fn watches_are_bounded_for_each_and_for_all() {
+        let limits = Limits::new(Settings { long_running: 3, long_running_each: 2, ..Settings::default() });
+        let (jane, joe) = (who("jane", &[]), who("joe", &[]));
+        let janes = [(), ()].map(|()| limits.enter(Kind::LongRunning, &jane).unwrap());
+        assert!(limits.enter(Kind::LongRunning, &jane).is_err());
+        let joes = limits.enter(Kind::LongRunning, &joe).unwrap();
+        assert!(limits.enter(Kind::LongRunning, &joe).is_err());
+        assert_eq!(limits.long_running(), 3);
+        drop((janes, joes));
+        assert_eq!(limits.long_running(), 0);
+        assert!(limits.holders.lock().is_empty());
+    }
+}

@@ -4,8 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -13,8 +12,9 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::body::Body;
+use crate::gateway::metrics_page;
 use crate::health::{self, Check};
-use crate::metrics::{self, Metrics};
+use crate::metrics::Metrics;
 use crate::shutdown::Shutdown;
 use crate::status::Plain;
 
@@ -23,7 +23,7 @@ const HEAD: Duration = Duration::from_secs(30);
 /// Open connections; probes and scrapers need few.
 const CONNECTIONS: usize = 256;
 
-/// Serves until the shutdown has ended everything else: readiness says so meanwhile.
+/// Serves until the shutdown.
 pub async fn serve(listener: TcpListener, (checks, metrics): (Arc<[Check]>, Arc<Metrics>), shutdown: Shutdown) {
     let places = Arc::new(tokio::sync::Semaphore::new(CONNECTIONS));
     loop {
@@ -62,9 +62,7 @@ fn answer(request: &Request<Incoming>, checks: &[Check], metrics: &Metrics) -> R
     }
     let (path, query) = (request.uri().path(), request.uri().query().unwrap_or_default());
     if path == "/metrics" {
-        let mut response = Response::new(Body::full(metrics.exposition()));
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(metrics::CONTENT_TYPE));
-        return response;
+        return metrics_page(metrics);
     }
     health::answer(path, query, (checks, metrics))
         .unwrap_or_else(|| Plain::new(StatusCode::NOT_FOUND, "404 page not found").answer())

@@ -3,7 +3,10 @@
 //! No session is ever resumed: a resumed session would take over an identity that nobody has looked at again.
 
 use std::fmt;
+use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
@@ -12,15 +15,19 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{NoServerSessionStorage, ServerConfig};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
-/// Certificates that a client may present.
-const CHAIN: usize = 8;
-/// Bytes of them together.
-const CHAIN_BYTES: usize = 64 << 10;
+#[cfg(test)]
+pub(crate) mod client;
 
 /// The settings that new connections are made with.
 pub struct Tls(TlsAcceptor);
+
+/// A connection after its handshake.
+pub(super) struct Secured(TlsStream<TcpStream>);
 
 /// Why there are no settings.
 #[derive(Debug, thiserror::Error)]
@@ -52,7 +59,10 @@ impl Tls {
             return Err(TlsError::Certificate("it holds no CERTIFICATE".to_owned()));
         }
         let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| TlsError::Key(error.to_string()))?;
-        let provider = Arc::new(aws_lc_rs::default_provider());
+        let mut provider = aws_lc_rs::default_provider();
+        // What is strong enough and cheapest comes first.
+        provider.cipher_suites.sort_by_key(|suite| !format!("{:?}", suite.suite()).contains("AES_128_GCM"));
+        let provider = Arc::new(provider);
         let verifier = Arc::new(Possession::new(&provider, hints));
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
@@ -67,12 +77,62 @@ impl Tls {
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
         config.max_early_data_size = 0;
+        config.ignore_client_order = true;
         Ok(Self(TlsAcceptor::from(Arc::new(config))))
     }
 
-    /// What shakes hands.
-    pub fn acceptor(&self) -> TlsAcceptor {
-        self.0.clone()
+    /// Shakes hands.
+    pub(super) async fn accept(&self, stream: TcpStream) -> io::Result<Secured> {
+        self.0.accept(stream).await.map(Secured)
+    }
+}
+
+impl Secured {
+    /// The certificates that the peer presented (DER, its own first); it has the key of the first.
+    pub(super) fn chain(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.get_ref().1.peer_certificates().unwrap_or_default().iter().map(AsRef::as_ref)
+    }
+
+    /// Whether HTTP/2 was agreed.
+    pub(super) fn is_http2(&self) -> bool {
+        self.0.get_ref().1.alpn_protocol() == Some(b"h2")
+    }
+
+    /// The socket below.
+    pub(super) fn socket(&mut self) -> &mut TcpStream {
+        self.0.get_mut().0
+    }
+}
+
+impl AsyncRead for Secured {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Secured {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.0.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(context)
     }
 }
 
@@ -145,5 +205,44 @@ impl ClientCertVerifier for Possession {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.algorithms.supported_schemes()
+    }
+}
+
+/// Certificates that a client may present.
+const CHAIN: usize = 8;
+/// Bytes of them together.
+const CHAIN_BYTES: usize = 64 << 10;
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::pki::{Authority, Order};
+
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    #[test]
+    fn a_certificate_wants_its_own_key() {
+        let authority = Authority::new("serving", DAY).unwrap();
+        let order = Order::server("localhost", &["localhost"], DAY);
+        let (one, other) = (authority.issue(&order).unwrap(), authority.issue(&order).unwrap());
+        let fault = |certificate: &str, key: &str| match Tls::new(certificate.as_bytes(), key.as_bytes(), Vec::new()) {
+            Ok(_) => "good".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        let (good, key) = (one.certificate_pem(), one.key_pem());
+        for (certificate, key, text) in [
+            (good.as_str(), key.as_str(), "good"),
+            (&good, &other.key_pem(), "the key does not belong to the certificate"),
+            ("", &key, "no certificate can be read from it: it holds no CERTIFICATE"),
+            (&key, &key, "no certificate can be read from it: it holds no CERTIFICATE"),
+            (&good, "", "no private key can be read from it"),
+            (&good, &good, "no private key can be read from it"),
+            (&good[..good.len() / 2], &key, "no certificate can be read from it"),
+        ] {
+            let told = fault(certificate, key);
+            assert!(told.starts_with(text), "{told}, not {text}");
+        }
     }
 }

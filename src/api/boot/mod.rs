@@ -21,7 +21,6 @@ use super::kinds::{self, Part};
 use super::registry::{self, Aim, Round};
 use super::{Api, error, meta, refusal};
 use crate::policy::{Permit, bootstrap};
-use crate::shutdown::Shutdown;
 use crate::status::Status;
 use crate::store::{Expect, Outcome};
 
@@ -64,22 +63,19 @@ enum Duty {
 /// Makes what is missing and mends what is incomplete.
 ///
 /// # Errors
-/// The first refusal in words; what was made by then stays, and a second run goes on from there.
-pub async fn run(api: &Api, settings: &Settings, permit: Permit) -> Result<(), String> {
-    let boot = Boot { api, permit: &permit };
+/// The first refusal; what was made by then stays, and a second run goes on from there.
+pub async fn run(api: &Api, settings: &Settings, permit: &Permit) -> Result<(), Status> {
+    let boot = Boot { api, permit };
     let mut duties = objects::kept(&api.catalog, settings);
     duties.extend(objects::once(settings).into_iter().map(|object| (Duty::Make, object)));
     duties.extend(bootstrap::objects().into_iter().map(|object| (Duty::Complete, object)));
-    boot.fulfil(settings, duties).await.map_err(|refusal| refusal.message)
+    boot.fulfil(settings, duties).await
 }
 
-/// Keeps right what [`run`] has made, about once a minute, until the process ends. Failures are logged and tried again.
-pub async fn keep(api: Arc<Api>, settings: Settings, permit: Permit, shutdown: Shutdown) {
+/// Keeps right what [`run`] has made, about once a minute, for as long as it is polled. Failures are logged and tried again.
+pub async fn keep(api: Arc<Api>, settings: Settings, permit: Permit) {
     loop {
-        tokio::select! {
-            () = tokio::time::sleep(PERIOD) => {}
-            () = shutdown.begun() => return,
-        }
+        tokio::time::sleep(PERIOD).await;
         let boot = Boot { api: &api, permit: &permit };
         if let Err(refusal) = boot.fulfil(&settings, objects::kept(&api.catalog, &settings)).await {
             tracing::warn!(%refusal, "the server's own objects could not be kept right");

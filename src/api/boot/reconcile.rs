@@ -56,14 +56,18 @@ pub(super) fn binds_otherwise(stored: &Value, wanted: &Value) -> bool {
     !kept && !wanted["roleRef"].is_null() && stored["roleRef"] != wanted["roleRef"]
 }
 
-/// Adds the rules that those of the role do not cover.
+/// Adds the rules that those of the role do not cover, whole.
 fn cover(role: &mut Value, wanted: &Value) {
     if role["rules"] == *wanted {
         return;
     }
-    let rules = |value: &Value| serde_json::from_value::<Vec<Rule>>(value.clone()).unwrap_or_default();
-    let missing = rbac::uncovered(&rules(&role["rules"]), &rules(wanted));
-    extend(role, "rules", &Value::from(missing.iter().map(|rule| serde_json::json!(rule)).collect::<Vec<_>>()));
+    let held: Vec<Rule> = serde_json::from_value(role["rules"].clone()).unwrap_or_default();
+    let uncovered = |rule: &&Value| match serde_json::from_value::<Rule>((*rule).clone()) {
+        Ok(rule) => !rbac::uncovered(&held, std::slice::from_ref(&rule)).is_empty(),
+        Err(_) => false,
+    };
+    let missing: Vec<Value> = wanted.as_array().into_iter().flatten().filter(uncovered).cloned().collect();
+    extend(role, "rules", &Value::from(missing));
 }
 
 fn extend(object: &mut Value, member: &str, wanted: &Value) {

@@ -7,13 +7,17 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::{Duty, Settings};
-use crate::api::{Api, meta};
+use crate::api::Api;
 
 /// The lease renewed, and the endpoints as they should be now.
 pub(super) fn duties(api: &Api, settings: &Settings) -> Vec<(Duty, Value)> {
     let now = Timestamp::now();
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let mut duties = vec![(Duty::Match, lease(host.trim(), settings, now))];
+    let name = format!("apiserver-{}", base32(&digest(&SHA256, host.trim().as_bytes()).as_ref()[..16]));
+    let mut duties = Vec::new();
+    if !is_fresh(api, &name, (settings, now)) {
+        duties.push((Duty::Match, lease(&name, host.trim(), (settings, now))));
+    }
     // kube-apiserver refuses endpoints on the loopback, and so does without them.
     let mut addresses: Vec<IpAddr> = others(api, now);
     addresses.push(settings.advertise);
@@ -27,8 +31,14 @@ pub(super) fn duties(api: &Api, settings: &Settings) -> Vec<(Duty, Value)> {
     duties
 }
 
-fn lease(host: &str, settings: &Settings, now: Timestamp) -> Value {
-    let name = format!("apiserver-{}", base32(&digest(&SHA256, host.as_bytes()).as_ref()[..16]));
+/// Whether the own lease has been renewed just now.
+fn is_fresh(api: &Api, name: &str, (settings, now): (&Settings, Timestamp)) -> bool {
+    let kind = api.catalog.find("coordination.k8s.io", "v1", "leases");
+    let lease = kind.and_then(|kind| api.seen(kind, "kube-system", name)).map(|lease| lease.value()).unwrap_or_default();
+    live(&lease, now, FRESH) == Some(settings.advertise)
+}
+
+fn lease(name: &str, host: &str, (settings, now): (&Settings, Timestamp)) -> Value {
     let time = now.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string();
     json!({"kind": "Lease", "apiVersion": "coordination.k8s.io/v1",
         "metadata": {"name": name, "namespace": "kube-system",
@@ -45,12 +55,13 @@ fn others(api: &Api, now: Timestamp) -> Vec<IpAddr> {
     let root = api.store.view().root(storage.space);
     let leases = root.items.values().filter(|lease| lease.namespace() == "kube-system");
     let own = leases.filter(|lease| lease.label("apiserver.kubernetes.io/identity").is_some());
-    own.filter_map(|lease| live(&lease.value(), now)).collect()
+    own.filter_map(|lease| live(&lease.value(), now, LIFE)).collect()
 }
 
-fn live(lease: &Value, now: Timestamp) -> Option<IpAddr> {
+/// Where the replica of a lease is that was renewed within `life`.
+fn live(lease: &Value, now: Timestamp, life: SignedDuration) -> Option<IpAddr> {
     let renewed: Timestamp = lease["spec"]["renewTime"].as_str()?.parse().ok()?;
-    if now.duration_since(renewed) > LIFE {
+    if now.duration_since(renewed) > life {
         return None;
     }
     lease["metadata"]["annotations"][ADVERTISE].as_str()?.parse().ok()
@@ -94,6 +105,8 @@ fn base32(bytes: &[u8]) -> String {
 const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 const ADVERTISE: &str = "portcullis.dev/advertise";
 
+const FRESH: SignedDuration = SignedDuration::from_secs(30);
+
 /// Replicas renew once a minute.
 const LIFE: SignedDuration = SignedDuration::from_secs(180);
 
@@ -113,7 +126,7 @@ mod tests {
         let now: Timestamp = "2026-01-01T00:10:00Z".parse().expect("a time");
         for (renewed, expected) in [("2026-01-01T00:09:00.000000Z", true), ("2026-01-01T00:06:00.000000Z", false), ("x", false)] {
             let lease = json!({"metadata": {"annotations": {ADVERTISE: "10.0.0.5"}}, "spec": {"renewTime": renewed}});
-            assert_eq!(live(&lease, now).is_some(), expected, "{renewed}");
+            assert_eq!(live(&lease, now, LIFE).is_some(), expected, "{renewed}");
         }
     }
 }

@@ -24,7 +24,7 @@ fn settings() -> Settings {
 
 async fn booted() -> Stand {
     let stand = Stand::new();
-    run(&stand.api, &settings(), permit()).await.expect("a boot");
+    run(&stand.api, &settings(), &permit()).await.expect("a boot");
     stand
 }
 
@@ -68,7 +68,7 @@ async fn everything_is_there() {
 async fn a_second_start_changes_nothing() {
     let stand = booted().await;
     let before = versions(&stand);
-    run(&stand.api, &settings(), permit()).await.expect("a boot");
+    run(&stand.api, &settings(), &permit()).await.expect("a boot");
     assert_eq!(versions(&stand), before);
 }
 
@@ -86,7 +86,7 @@ async fn what_was_taken_away_comes_back() {
     let mut other = stand.json(bound).await;
     other["roleRef"]["name"] = json!("view");
     stand.put("rbac.authorization.k8s.io/clusterrolebindings", other).await;
-    run(&stand.api, &settings(), permit()).await.expect("a boot");
+    run(&stand.api, &settings(), &permit()).await.expect("a boot");
     assert_eq!(stand.names("/api/v1/namespaces").await.len(), 4);
     assert_eq!(stand.names("/apis/flowcontrol.apiserver.k8s.io/v1/flowschemas").await.len(), 11);
     let mended = stand.json(role).await;
@@ -99,6 +99,6 @@ async fn what_was_taken_away_comes_back() {
 async fn a_bad_object_of_the_app_is_refused() {
     let stand = Stand::new();
     let extra = vec![json!({"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "Bad", "namespace": "default"}})];
-    let refusal = run(&stand.api, &Settings { extra, ..settings() }, permit()).await.expect_err("a refusal");
+    let refusal = run(&stand.api, &Settings { extra, ..settings() }, &permit()).await.expect_err("a refusal").message;
     assert!(refusal.contains("ConfigMap \"Bad\" is invalid"), "{refusal}");
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::task::Poll;
 
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use super::Solo;
@@ -39,6 +40,13 @@ pub(super) async fn run(solo: &Solo) {
             furnish(solo, &namespace).await;
         }
     }
+}
+
+/// Furnishes every namespace that is there.
+pub(super) async fn all(solo: &Solo) {
+    let Some(storage) = solo.kind("", "namespaces").and_then(|kind| kind.storage.as_ref()) else { return };
+    let root = solo.api.store.view().root(storage.space);
+    join_all(root.items.values().map(|namespace| furnish(solo, namespace.name()))).await;
 }
 
 /// The namespaces that are there or new.

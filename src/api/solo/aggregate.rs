@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use serde_json::Value;
 
 use super::Solo;
 use super::follow::{Follower, News};
+use crate::api::catalog::Kind;
 use crate::api::kinds::selects;
 use crate::api::meta;
+use crate::store::Space;
 
 pub(super) async fn run(solo: &Solo) {
     let Some(kind) = solo.kind("rbac.authorization.k8s.io", "clusterroles") else { return };
@@ -20,19 +23,36 @@ pub(super) async fn run(solo: &Solo) {
             // Roles come in crowds: the last one's turn is enough.
             tokio::task::yield_now().await;
         }
-        let roles: Vec<Value> = solo.api.store.view().root(storage.space).items.values().map(|role| role.value()).collect();
-        for role in roles.iter().filter(|role| role["aggregationRule"].is_object()) {
-            let rules = gather(role, &roles);
-            if role["rules"].as_array().map_or(&[][..], Vec::as_slice) == rules {
-                continue;
-            }
-            let name = meta::text(role, "name");
-            let aim = solo.aim(kind, "", name);
-            if let Err(refusal) = solo.change(&aim, |role| role["rules"] = Value::from(rules.clone())).await {
-                tracing::warn!(%name, %refusal, "an aggregated role is not brought up to date");
-            }
+        round(solo, kind, storage.space).await;
+    }
+}
+
+/// Fills the roles that are there. Roles are made of roles that are made of others: a second round takes what the first has brought.
+pub(super) async fn all(solo: &Solo) {
+    let Some(kind) = solo.kind("rbac.authorization.k8s.io", "clusterroles") else { return };
+    let Some(storage) = &kind.storage else { return };
+    for _ in 0..DEPTH {
+        if !round(solo, kind, storage.space).await {
+            return;
         }
     }
+}
+
+/// Brings every aggregated role up to date; whether any was not.
+async fn round(solo: &Solo, kind: &Arc<Kind>, space: Space) -> bool {
+    let roles: Vec<Value> = solo.api.store.view().root(space).items.values().map(|role| role.value()).collect();
+    let stale = roles.iter().filter(|role| role["aggregationRule"].is_object()).filter_map(|role| {
+        let rules = gather(role, &roles);
+        let same = role["rules"].as_array().map_or(&[][..], Vec::as_slice) == rules;
+        (!same).then(|| (meta::text(role, "name"), rules))
+    });
+    let changes = stale.map(|(name, rules)| async move {
+        let aim = solo.aim(kind, "", name);
+        if let Err(refusal) = solo.change(&aim, |role| role["rules"] = Value::from(rules.clone())).await {
+            tracing::warn!(%name, %refusal, "an aggregated role is not brought up to date");
+        }
+    });
+    !join_all(changes).await.is_empty()
 }
 
 /// The rules of the selected roles, in the order of their names, each once.
@@ -50,6 +70,9 @@ fn gather(role: &Value, roles: &[Value]) -> Vec<Value> {
     }
     rules
 }
+
+/// How deep roles are made of each other: Kubernetes' own are three deep.
+const DEPTH: usize = 4;
 
 #[cfg(test)]
 mod tests {

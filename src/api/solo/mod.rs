@@ -38,9 +38,10 @@ struct Solo {
     settings: Settings,
 }
 
-/// Runs all controllers until the end.
-pub fn start(api: Arc<Api>, settings: Settings, permit: Permit, shutdown: &Shutdown) {
+/// Furnishes the namespaces and fills the aggregated roles that are there, then runs all controllers until the end.
+pub async fn start(api: Arc<Api>, settings: Settings, permit: Permit, shutdown: &Shutdown) {
     let solo = Solo { api, permit, settings };
+    tokio::join!(account::all(&solo), aggregate::all(&solo));
     let end = shutdown.clone();
     let own = solo.clone();
     shutdown.spawn(async move { until(&end, account::run(&own)).await });

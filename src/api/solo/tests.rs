@@ -19,7 +19,7 @@ async fn eventually(client: &Client, path: &str, code: u16) -> Value {
 async fn running() -> (Client, Shutdown) {
     let client = Client::new().await;
     let shutdown = Shutdown::new();
-    start(Arc::clone(&client.api), Settings { root_ca: "PEM".to_owned() }, permit(), &shutdown);
+    start(Arc::clone(&client.api), Settings { root_ca: "PEM".to_owned() }, permit(), &shutdown).await;
     (client, shutdown)
 }
 

@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::stream::Events;
 use crate::api::accept::Media;
-use crate::body::{Body, Request, Response, Source};
+use crate::body::{Body, Request, Response, Source, Tether};
 use crate::shutdown::Shutdown;
 use crate::status::Status;
 
@@ -45,9 +45,13 @@ pub(super) fn serve(request: &mut Request, events: Events, media: Media, shutdow
         return Err(Status::bad_request("bad Sec-WebSocket-Key"));
     }
     let accept = HeaderValue::from_str(&accept(key)).map_err(Status::internal)?;
+    let tether = request.extensions().get::<Tether>().cloned();
     let upgrade = hyper::upgrade::on(request);
     let own = shutdown.clone();
-    shutdown.spawn(async move { run(upgrade, events, media, own).await });
+    shutdown.spawn(async move {
+        run(upgrade, events, media, own).await;
+        drop(tether);
+    });
     let mut response = http::Response::new(Body::empty());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = response.headers_mut();
