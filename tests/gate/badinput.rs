@@ -3,10 +3,10 @@
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
-use crate::support::{PORTCULLIS, free_port, pki::Pki};
+use crate::support::{free_port, pki::Pki, portcullis};
 
 fn run(args: &[&str]) -> (Option<i32>, String) {
-    let output = Command::new(PORTCULLIS).args(args).output().unwrap();
+    let output = Command::new(portcullis()).args(args).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     (output.status.code(), text)
 }
