@@ -10,10 +10,10 @@ use tokio::sync::watch;
 
 use super::feeder::{Feeder, Outlet};
 use super::{Error, Extra, STORE_FILE, Source, reload, upkeep};
-use crate::api::Api;
 use crate::api::catalog::Catalog;
 use crate::api::object::Object;
 use crate::api::review::{Asking, Tokens};
+use crate::api::{self, Api};
 use crate::audit;
 use crate::backend::Backend;
 use crate::cluster::{Boot, Cluster};
@@ -97,8 +97,10 @@ impl Parts {
         let authorizer = Arc::new(Authorizer::new(Mode::Builtin, self.ceilings, Facts::default()));
         let outlet = Outlet { authorizer: authorizer.clone(), identity: accounts.clone() };
         upkeep::spawn(Feeder::new(&catalog, &store, outlet).run(), shutdown);
+        let settings = api::Settings { event_ttl: config.builtin.event_ttl, node_ports: config.builtin.node_ports };
         let asking = Asking { authorizer: authorizer.clone(), resolver: resolver.clone(), tokens: tokens(&config) };
-        let api = Arc::new(Api::new(catalog.clone(), store.clone(), shutdown.clone()).with_asking(asking));
+        let api =
+            Arc::new(Api::new(catalog.clone(), store.clone(), shutdown.clone()).with_asking(asking).with_settings(settings));
         let (booted, boot) = watch::channel(Boot::Pending);
         let settings = limits::Settings {
             read_only: clamp(config.limits.read_only),

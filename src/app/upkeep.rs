@@ -61,7 +61,7 @@ pub(super) fn run(
 fn not_after(pem: &[u8]) -> i64 {
     let ders = crate::identity::certificates(pem).unwrap_or_default();
     let summary = ders.first().and_then(|der| crate::identity::summarise(der).ok());
-    summary.map_or(0, |summary| i64::try_from(summary.not_after).unwrap_or(i64::MAX))
+    summary.map_or(0, |summary| summary.not_after)
 }
 
 /// Gives up the past that is older than one to two of `history`.

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::{Duty, Settings};
-use crate::api::{Api, meta};
+use crate::api::Api;
 
 /// The lease renewed, and the endpoints as they should be now.
 pub(super) fn duties(api: &Api, settings: &Settings) -> Vec<(Duty, Value)> {

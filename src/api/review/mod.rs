@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use http_body_util::Full;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::accept::Accept;
 use super::create::{refuse_faults, validation};

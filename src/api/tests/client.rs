@@ -28,7 +28,7 @@ impl Client {
     /// An API with everything that the server makes at its start.
     pub(crate) async fn new() -> Self {
         let client = Self::bare();
-        boot::run(&client.api, &settings(), permit()).await.expect("the boot objects");
+        boot::run(&client.api, &settings(), &permit()).await.expect("the boot objects");
         client
     }
 

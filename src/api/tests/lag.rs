@@ -90,7 +90,7 @@ async fn replicas() -> (Client, Client) {
         second.sinks.lock().push(sink);
         Ok(log as Arc<dyn Log>)
     });
-    super::boot::run(&quick.api, &super::settings(), super::permit()).await.expect("the boot objects");
+    super::boot::run(&quick.api, &super::settings(), &super::permit()).await.expect("the boot objects");
     (slow, quick)
 }
 

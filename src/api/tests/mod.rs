@@ -28,7 +28,7 @@ fn pod(name: &str) -> Value {
 async fn booting_twice_changes_nothing() {
     let client = Client::new().await;
     let before = client.api.store.view().revision();
-    boot::run(&client.api, &settings(), permit()).await.expect("a second run");
+    boot::run(&client.api, &settings(), &permit()).await.expect("a second run");
     assert_eq!(client.api.store.view().revision(), before);
     for path in [
         "/api/v1/namespaces/kube-system",
@@ -49,7 +49,7 @@ async fn boot_mends_what_is_missing() {
     let role = "/apis/rbac.authorization.k8s.io/v1/clusterroles/system:node-proxier";
     let (_, before) = client.get(role).await;
     assert_eq!(client.merge(role, json!({"rules": []})).await.0, 200);
-    boot::run(&client.api, &settings(), permit()).await.expect("a second run");
+    boot::run(&client.api, &settings(), &permit()).await.expect("a second run");
     let (_, after) = client.get(role).await;
     assert_eq!(after["rules"], before["rules"]);
 }
