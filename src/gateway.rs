@@ -80,9 +80,9 @@ impl Gateway {
             self.metrics.refused(Step::Wire, "", "");
             return Err(Plain::new(StatusCode::URI_TOO_LONG, "the URI is longer than 8192 bytes").into());
         }
-        let caller = self.identify(peer, &mut request, &attributes)?;
+        let caller = self.identify(peer, (&mut request, &attributes), record)?;
         record.called_by(&caller);
-        let permit = self.permit(caller, attributes, &request)?;
+        let permit = self.permit(caller, (attributes, &request), record)?;
         record.permitted(&permit);
         let slot = self.enter(&permit)?;
         if permit.attributes().is_long_running() {
@@ -92,7 +92,12 @@ impl Gateway {
         Ok(response.map(|body| body.holding(slot)))
     }
 
-    fn identify(&self, peer: &Peer, request: &mut Request, attributes: &Attributes) -> Result<Caller, Refusal> {
+    fn identify(
+        &self,
+        peer: &Peer,
+        (request, attributes): (&mut Request, &Attributes),
+        record: &mut Record,
+    ) -> Result<Caller, Refusal> {
         let begun = Instant::now();
         let resolved = self.cluster.resolver.resolve(peer, request.headers_mut(), attributes);
         let attempt = if resolved.is_ok() { Attempt::Success } else { Attempt::Failure };
@@ -103,13 +108,17 @@ impl Gateway {
         }
         resolved.map_err(|refusal| {
             self.metrics.refused(Step::Identity, "", "");
-            // The refusal's text may quote what the client sent: it is escaped.
-            tracing::info!(address = %peer.address(), refusal = ?refusal.to_string(), "unauthenticated");
+            record.because(refusal.to_string());
             Status::from(refusal).into()
         })
     }
 
-    fn permit(&self, caller: Caller, attributes: Attributes, request: &Request) -> Result<Permit, Refusal> {
+    fn permit(
+        &self,
+        caller: Caller,
+        (attributes, request): (Attributes, &Request),
+        record: &mut Record,
+    ) -> Result<Permit, Refusal> {
         self.cluster.current(caller.effective(), &attributes)?;
         let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let reach = self.cluster.reach(&attributes, content_type);
@@ -117,6 +126,7 @@ impl Gateway {
         self.metrics.authorized(if decided.is_ok() { Decision::Allowed } else { Decision::Denied });
         decided.map_err(|denied| {
             self.metrics.refused(Step::Policy, denied.component(), denied.rule());
+            record.because(format!("{} {}: {}", denied.step().label(), denied.component(), denied.rule()));
             Status::from(denied).into()
         })
     }
