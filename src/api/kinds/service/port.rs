@@ -159,7 +159,6 @@ fn key(number: i64) -> Bytes {
     Bytes::from(format!("/registry/ranges/servicenodeports/{number}"))
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;
