@@ -45,8 +45,14 @@ async fn a_stopped_etcd_is_waited_for_but_not_for_ever() {
     // A short stop: nothing is answered meanwhile, and everything afterwards.
     place.etcd.signal("STOP");
     let begun = Instant::now();
-    let asked = { let log = log.clone(); tokio::spawn(async move { (log.probe().await, begun.elapsed()) }) };
-    let written = { let log = log.clone(); tokio::spawn(async move { log.create("b", "1").await }) };
+    let asked = {
+        let log = log.clone();
+        tokio::spawn(async move { (log.probe().await, begun.elapsed()) })
+    };
+    let written = {
+        let log = log.clone();
+        tokio::spawn(async move { log.create("b", "1").await })
+    };
     sleep(Duration::from_millis(2_000)).await;
     assert!(!asked.is_finished() && !written.is_finished(), "answered by an etcd that stands still");
     place.etcd.signal("CONT");
@@ -78,7 +84,10 @@ async fn an_etcd_that_comes_late_is_waited_for() {
     let refused = log.create("a", "1").await;
     assert!(matches!(&refused, Err(StoreError::Unavailable(why)) if why.contains("refused")), "{refused:?}");
     assert!(begun.elapsed() < Duration::from_secs(6));
-    let patient = { let log = log.clone(); tokio::spawn(async move { log.create("a", "2").await }) };
+    let patient = {
+        let log = log.clone();
+        tokio::spawn(async move { log.create("a", "2").await })
+    };
     place.etcd.revive();
     committed(patient.await.unwrap());
     assert_eq!(log.settle(&seen).await.len(), 1);

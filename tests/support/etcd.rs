@@ -50,12 +50,13 @@ impl Etcd {
         let cluster = cluster.join(",");
         let member = |(number, ports): (usize, &(u16, u16))| {
             let (url, peer) = (format!("https://127.0.0.1:{}", ports.0), peer(ports));
-            let mut args: Vec<String> = ["--listen-client-urls", &url, "--advertise-client-urls", &url, "--listen-peer-urls", &peer]
-                .into_iter()
-                .chain(["--initial-advertise-peer-urls", &peer, "--initial-cluster", &cluster, "--client-cert-auth"])
-                .chain(more.iter().copied())
-                .map(str::to_owned)
-                .collect();
+            let mut args: Vec<String> =
+                ["--listen-client-urls", &url, "--advertise-client-urls", &url, "--listen-peer-urls", &peer]
+                    .into_iter()
+                    .chain(["--initial-advertise-peer-urls", &peer, "--initial-cluster", &cluster, "--client-cert-auth"])
+                    .chain(more.iter().copied())
+                    .map(str::to_owned)
+                    .collect();
             for (flag, file) in [("cert-file", "etcd.crt"), ("key-file", "etcd.key"), ("trusted-ca-file", "ca.crt")] {
                 args.push(format!("--{flag}={}", pki.path(file).display()));
             }

@@ -35,6 +35,7 @@ use crate::request::DeleteOptions;
 use crate::status::Status;
 
 pub(crate) use field::{is_empty, selects};
+pub(crate) use pod::qos;
 pub(crate) use service::Range;
 
 /// The part of an object that a write may change.

@@ -102,7 +102,13 @@ pub(super) fn parent(address: &Value) -> String {
     let dot = if text(parent, "group").is_empty() { "" } else { "." };
     let resource = format!("{}{dot}{}", text(parent, "resource"), text(parent, "group")).to_lowercase();
     let parts = [resource.as_str(), text(parent, "namespace"), text(parent, "name")];
-    parts.into_iter().enumerate().filter(|(at, part)| *at != 1 || !part.is_empty()).map(|(_, part)| part).collect::<Vec<_>>().join("/")
+    parts
+        .into_iter()
+        .enumerate()
+        .filter(|(at, part)| *at != 1 || !part.is_empty())
+        .map(|(_, part)| part)
+        .collect::<Vec<_>>()
+        .join("/")
 }
 
 fn join(address: &str, port: i64) -> String {

@@ -5,7 +5,9 @@
 
 use std::time::Duration;
 
-use etcd_client::{Certificate, Channel, Client, ConnectOptions, Error, Identity, KvClient, LeaseClient, TlsOptions, WatchClient};
+use etcd_client::{
+    Certificate, Channel, Client, ConnectOptions, Error, Identity, KvClient, LeaseClient, TlsOptions, WatchClient,
+};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use tokio::sync::watch;
