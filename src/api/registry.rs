@@ -375,7 +375,7 @@ async fn settle(api: &Api, aim: &Aim<'_>, new: &mut Value, round: &mut Round) ->
         return Err(error::invalid(Subject::kind(aim.kind, &name), &errors));
     }
     kinds::warn(aim.kind, new, &mut round.warnings);
-    admission::validate(api, &aim.review(Operation::Create, &name, None), Some(new)).await?;
+    round.warnings.extend(admission::validate(api, &aim.review(Operation::Create, &name, None), Some(new)).await?);
     match meta::text(new, "resourceVersion") {
         "" | "0" => {}
         _ => return Err(error::plain("resourceVersion should not be set on objects to be created")),
@@ -398,7 +398,7 @@ async fn admit_update(api: &Api, aim: &Aim<'_>, (new, old): (&mut Value, &Value)
     let errors = kinds::check_update(aim.kind, aim.part, new, old);
     let outcome = if errors.is_empty() {
         kinds::warn(aim.kind, new, &mut round.warnings);
-        admission::validate(api, &review, Some(new)).await
+        admission::validate(api, &review, Some(new)).await.map(|warnings| round.warnings.extend(warnings))
     } else {
         Err(error::invalid(Subject::kind(aim.kind, aim.name), &errors))
     };

@@ -122,7 +122,7 @@ async fn admit(api: &Api, aim: &Aim<'_>, old: &Value) -> Result<(), Status> {
         old: Some(old),
         dry_run: aim.dry_run,
     };
-    admission::validate(api, &review, None).await
+    admission::validate(api, &review, None).await.map(drop)
 }
 
 fn check_preconditions(aim: &Aim<'_>, options: &DeleteOptions, old: &Value) -> Result<(), Status> {

@@ -2,10 +2,14 @@
 
 mod account;
 mod class;
+mod escalation;
 mod lifecycle;
 mod node;
 mod priority;
+mod resize;
+mod restriction;
 mod runtime;
+mod signer;
 mod toleration;
 mod volume;
 
@@ -72,19 +76,28 @@ impl Review<'_> {
 pub async fn mutate(api: &Api, review: &Review<'_>, object: &mut Value) -> Result<(), Status> {
     lifecycle::admit(api, review, object)?;
     account::admit(api, review, object).await?;
+    restriction::admit(api, review, object)?;
     node::admit(review, object);
     priority::admit(api, review, object)?;
     toleration::admit(review, object);
     class::admit(api, review, object);
     volume::admit(review, object);
-    runtime::admit(api, review, object)
+    runtime::admit(api, review, object)?;
+    escalation::admit(api, review, object)
 }
 
-/// Lets the validating plugins look at the final object (`None` for deletions).
+/// Lets the validating plugins look at the final object (`None` for deletions, which nothing has looked at before). What the client
+/// should know comes back.
 ///
 /// # Errors
 /// The refusal of a plugin.
-pub async fn validate(api: &Api, review: &Review<'_>, object: Option<&Value>) -> Result<(), Status> {
+pub async fn validate(api: &Api, review: &Review<'_>, object: Option<&Value>) -> Result<Vec<String>, Status> {
     lifecycle::check(review)?;
-    priority::check(api, review, object)
+    if review.operation == Operation::Delete {
+        restriction::admit(api, review, review.old.unwrap_or(&Value::Null))?;
+    }
+    priority::check(api, review, object)?;
+    resize::check(api, review, object)?;
+    signer::check(api, review, object)?;
+    Ok(Vec::new())
 }
