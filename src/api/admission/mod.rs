@@ -101,3 +101,6 @@ pub async fn validate(api: &Api, review: &Review<'_>, object: Option<&Value>) ->
     signer::check(api, review, object)?;
     Ok(Vec::new())
 }
+
+#[cfg(test)]
+mod tests;

@@ -103,4 +103,4 @@ pub(super) async fn serve(api: &Api, mut call: Call<'_>) -> Result<Response, Sta
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
