@@ -16,6 +16,7 @@ pub mod discovery;
 mod error;
 mod get;
 mod indent;
+mod issuer;
 pub mod kinds;
 mod list;
 mod meta;

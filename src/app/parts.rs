@@ -96,14 +96,18 @@ impl Parts {
         let catalog = Arc::new(Catalog::builtin());
         let store = open(&config.builtin, (&catalog, &metrics), shutdown).await?;
         let accounts = Arc::new(Live::default());
+        let keys = self.trust.keys.clone();
         let resolver = Arc::new(Resolver::new(self.trust, accounts.clone()));
         let authorizer = Arc::new(Authorizer::new(Mode::Builtin, self.ceilings, Facts::default()));
         let outlet = Outlet { authorizer: authorizer.clone(), identity: accounts.clone() };
         upkeep::spawn(Feeder::new(&catalog, &store, outlet).run(), shutdown);
         let settings = api::Settings { event_ttl: config.builtin.event_ttl, node_ports: config.builtin.node_ports };
-        let asking = Asking { authorizer: authorizer.clone(), resolver: resolver.clone(), tokens: tokens(&config) };
-        let api =
-            Arc::new(Api::new(catalog.clone(), store.clone(), shutdown.clone()).with_asking(asking).with_settings(settings));
+        let asking = Asking {
+            authorizer: authorizer.clone(),
+            resolver: resolver.clone(),
+            tokens: tokens(&config, (keys, source.address)),
+        };
+        let api = Arc::new(Api::new(catalog.clone(), store.clone(), shutdown.clone()).with_asking(asking).with_settings(settings));
         let (booted, boot) = watch::channel(Boot::Pending);
         let settings = limits::Settings {
             read_only: clamp(config.limits.read_only),
@@ -181,11 +185,19 @@ fn trust(config: &Config, mistakes: &mut Mistakes) -> Trust {
 }
 
 /// Who signs tokens; the key has been read once already.
-fn tokens(config: &Config) -> Option<Tokens> {
+fn tokens(config: &Config, (keys, address): (Vec<PublicKey>, SocketAddr)) -> Option<Tokens> {
     let accounts = config.authentication.service_accounts.as_ref()?;
     let issuer = accounts.issuers.first()?;
     let signer = TokenSigner::parse(&accounts.signing_key.as_ref()?.pem, issuer.as_str()).ok()?;
-    Some(Tokens { signer: Arc::new(signer), audiences: accounts.audiences.clone(), longest: None, extended: true })
+    let host = SocketAddr::new(advertised(config.builtin.advertise, address), address.port());
+    Some(Tokens {
+        signer: Arc::new(signer),
+        audiences: accounts.audiences.clone(),
+        longest: None,
+        extended: true,
+        keys,
+        keys_at: format!("https://{host}/openid/v1/jwks"),
+    })
 }
 
 async fn open(
