@@ -3,10 +3,10 @@
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
-use crate::support::{PORTCULLIS, Server, free_port, pki::Pki, plain_get};
+use crate::support::{Server, free_port, pki::Pki, plain_get, portcullis};
 
 fn run(args: &[&str]) -> (Option<i32>, String) {
-    let output = Command::new(PORTCULLIS).args(args).output().unwrap();
+    let output = Command::new(portcullis()).args(args).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     (output.status.code(), text)
 }

@@ -24,8 +24,10 @@ use pki::Pki;
 pub use kubectl::{Kubectl, Up};
 pub use port::free_port;
 
-/// The program under test.
-pub const PORTCULLIS: &str = env!("CARGO_BIN_EXE_portcullis");
+/// The program under test: the one that was built beside the tests, or the one that PORTCULLIS_BIN names.
+pub fn portcullis() -> PathBuf {
+    std::env::var_os("PORTCULLIS_BIN").map_or_else(|| env!("CARGO_BIN_EXE_portcullis").into(), PathBuf::from)
+}
 
 /// Where the state is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +64,7 @@ impl Server {
     /// Starts it and waits until it listens: it tells its log where.
     pub fn spawn(config: &Path, log: PathBuf) -> Self {
         let out = fs::File::create(&log).unwrap();
-        let child = Command::new(PORTCULLIS)
+        let child = Command::new(portcullis())
             .args(["serve", "--config"])
             .arg(config)
             .stdout(Stdio::null())
