@@ -49,13 +49,6 @@ impl Raw {
         self.stream.write_all(bytes).and_then(|()| self.stream.flush()).is_ok()
     }
 
-    /// Says that nothing more will be sent.
-    pub fn finish(&mut self) {
-        self.stream.conn.send_close_notify();
-        let _ = self.stream.flush();
-        let _ = self.stream.sock.shutdown(std::net::Shutdown::Write);
-    }
-
     /// The next answer to `method`; `None` when the connection ended first. The answer to HEAD has no body.
     pub fn answer_to(&mut self, method: &str) -> Option<RawAnswer> {
         loop {
