@@ -107,7 +107,8 @@ impl Parts {
             resolver: resolver.clone(),
             tokens: tokens(&config, (keys, source.address)),
         };
-        let api = Arc::new(Api::new(catalog.clone(), store.clone(), shutdown.clone()).with_asking(asking).with_settings(settings));
+        let api = Api::new(catalog.clone(), store.clone(), shutdown.clone());
+        let api = Arc::new(api.with_asking(asking).with_settings(settings).with_metrics(metrics.clone()));
         let (booted, boot) = watch::channel(Boot::Pending);
         let settings = limits::Settings {
             read_only: clamp(config.limits.read_only),
