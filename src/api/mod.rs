@@ -150,10 +150,12 @@ impl Api {
         if call.route.kind.storage.is_none() && call.route.action == Action::Create {
             return review::serve(self, call).await;
         }
+        let deprecation = Vec::from_iter(kinds::deprecation(&call.route.kind).map(str::to_owned));
+        let told = |response| warning::attach(response, &deprecation);
         match call.route.action {
-            Action::Get => get::serve(self, call).await,
-            Action::List => list::serve(self, call).await,
-            Action::Watch => watch::serve(self, call).await,
+            Action::Get => get::serve(self, call).await.map(told),
+            Action::List => list::serve(self, call).await.map(told),
+            Action::Watch => watch::serve(self, call).await.map(told),
             Action::Create => create::serve(self, call).await,
             Action::Update => update::serve(self, call).await,
             Action::Patch => patch::serve(self, call).await,

@@ -32,6 +32,9 @@ use crate::store::embedded::{Embedded, Options};
 use crate::store::etcd::{self, Etcd};
 use crate::store::{self, Ending, Observer, Operation, Store};
 
+/// Begins every key, as kube-apiserver has it.
+const KEYS: &str = "/registry";
+
 /// Reads the configuration at `path` and builds everything it describes but the listeners and the store. A summary for a person.
 ///
 /// # Errors
@@ -84,7 +87,7 @@ impl Parts {
         self,
         (config, extra): (Config, Extra),
         (listener, health): (TcpListener, Option<TcpListener>),
-        (source, shutdown): (Source, &Shutdown),
+        (source, shutdown, last): (Source, &Shutdown, &Shutdown),
     ) -> Result<Arc<Cluster>, Error> {
         for warning in &self.warnings {
             tracing::warn!("{warning}");
@@ -131,7 +134,7 @@ impl Parts {
         upkeep::boot((&config, extra, source.address), (api, booted), shutdown);
         reload::run(config.clone(), source, (cluster.clone(), tls.clone(), metrics.clone()), shutdown);
         if let Some(listener) = health {
-            shutdown.spawn(listen::serve_health(listener, (checks, metrics), shutdown.clone()));
+            last.spawn(listen::serve_health(listener, (checks, metrics), last.clone()));
         }
         let settings = listen::Settings { connections: config.listen.connections, handshakes: config.listen.handshakes };
         shutdown.spawn(listen::serve(listener, (gateway, tls), settings, shutdown.clone()));
@@ -202,10 +205,10 @@ async fn open(
             upkeep::spawn(upkeep::compaction(store.clone(), builtin.history), shutdown);
             Ok(store)
         }
-        Storage::Etcd { endpoints, prefix, tls } => {
+        Storage::Etcd { endpoints, tls } => {
             let settings = etcd::Settings {
                 endpoints: endpoints.clone(),
-                prefix: prefix.clone(),
+                prefix: KEYS.to_owned(),
                 tls: tls.as_ref().map(|tls| etcd::Tls {
                     authority: tls.0.pem.clone(),
                     certificate: tls.1.pem.clone(),

@@ -1,18 +1,27 @@
 //! The admission plugins that are on by default, in kube-apiserver's order: all mutating ones, then all validating ones (contract 7.1).
 
 mod account;
+mod amount;
 mod class;
 mod lifecycle;
+mod limit;
 mod node;
 mod priority;
+mod quota;
 mod runtime;
+mod security;
 mod toleration;
 mod volume;
 
+use std::ops::Bound;
+use std::sync::Arc;
+
+use bytes::Bytes;
 use serde_json::Value;
 
 use super::catalog::Kind;
 use super::error::{self, Subject};
+use super::object::Object;
 use super::{Api, meta};
 use crate::policy::Permit;
 use crate::status::Status;
@@ -71,6 +80,7 @@ impl Review<'_> {
 /// The refusal of a plugin.
 pub async fn mutate(api: &Api, review: &Review<'_>, object: &mut Value) -> Result<(), Status> {
     lifecycle::admit(api, review, object)?;
+    limit::admit(api, review, object);
     account::admit(api, review, object).await?;
     node::admit(review, object);
     priority::admit(api, review, object)?;
@@ -80,11 +90,23 @@ pub async fn mutate(api: &Api, review: &Review<'_>, object: &mut Value) -> Resul
     runtime::admit(api, review, object)
 }
 
-/// Lets the validating plugins look at the final object (`None` for deletions).
+/// Lets the validating plugins look at the final object (`None` for deletions); what they have to say to the client goes to `warnings`.
 ///
 /// # Errors
 /// The refusal of a plugin.
-pub async fn validate(api: &Api, review: &Review<'_>, object: Option<&Value>) -> Result<(), Status> {
+pub async fn validate(api: &Api, review: &Review<'_>, object: Option<&Value>, warnings: &mut Vec<String>) -> Result<(), Status> {
     lifecycle::check(review)?;
-    priority::check(api, review, object)
+    limit::check(api, review, object)?;
+    security::check(api, review, object, warnings)?;
+    priority::check(api, review, object)?;
+    quota::charge(api, review, object).await
+}
+
+/// The objects of a kind in a namespace, ordered by name.
+fn within(api: &Api, kind: &Kind, namespace: &str) -> Vec<Arc<Object>> {
+    let Some(storage) = &kind.storage else { return Vec::new() };
+    let first = Bytes::from(kind.name_in_space(namespace, ""));
+    let root = api.store.view().root(storage.space);
+    let all = root.items.range((Bound::Included(first.clone()), Bound::Unbounded));
+    all.take_while(|(name, _)| name.starts_with(&first)).map(|(_, object)| Arc::clone(object)).collect()
 }

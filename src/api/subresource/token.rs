@@ -133,7 +133,7 @@ impl Desk<'_> {
             dry_run: self.dry_run,
         };
         admission::mutate(self.api, &review, wish).await?;
-        admission::validate(self.api, &review, Some(wish)).await
+        admission::validate(self.api, &review, Some(wish), &mut Vec::new()).await
     }
 
     /// What the token is to be bound to; it exists, and it is the one that is meant.
