@@ -13,3 +13,5 @@ mod mission;
 mod support;
 #[path = "gate/transport.rs"]
 mod transport;
+#[path = "gate/websocket.rs"]
+mod websocket;

@@ -44,6 +44,7 @@ mod warning;
 mod watch;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::body::{Request, Response};
 use crate::policy::Permit;
@@ -67,8 +68,25 @@ pub struct Api {
     openapi: Arc<openapi::Documents>,
     /// Whom reviews, token requests and admission ask.
     asking: Option<Asking>,
+    settings: Settings,
     /// What ends the streams that have tasks of their own.
     shutdown: Shutdown,
+}
+
+/// What is configured about objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// How long events are kept.
+    pub event_ttl: Duration,
+    /// The first and the last node port.
+    pub node_ports: (u16, u16),
+}
+
+impl Default for Settings {
+    /// As kube-apiserver has it: an hour, and 30000-32767.
+    fn default() -> Self {
+        Self { event_ttl: Duration::from_secs(3600), node_ports: (30_000, 32_767) }
+    }
 }
 
 /// One request to a resource: whose right it is, where it goes, and what was sent.
@@ -85,13 +103,27 @@ impl Api {
     /// The API of `catalog` over `store`, which must have been opened with the same catalogue.
     pub fn new(catalog: Arc<Catalog>, store: Arc<Store<Object>>, shutdown: Shutdown) -> Self {
         let openapi = Arc::new(openapi::Documents::of(&catalog));
-        Self { documents: Documents::of(&catalog), openapi, catalog, store, asking: None, shutdown }
+        Self {
+            documents: Documents::of(&catalog),
+            openapi,
+            catalog,
+            store,
+            asking: None,
+            settings: Settings::default(),
+            shutdown,
+        }
     }
 
     /// The same, with somebody to ask. Without, reviews and token requests are refused, and admission allows nothing that needs asking.
     #[must_use]
     pub fn with_asking(self, asking: Asking) -> Self {
         Self { asking: Some(asking), ..self }
+    }
+
+    /// The same with other settings.
+    #[must_use]
+    pub fn with_settings(self, settings: Settings) -> Self {
+        Self { settings, ..self }
     }
 
     /// Answers what `permit` names.
@@ -119,10 +151,12 @@ impl Api {
         if call.route.kind.storage.is_none() && call.route.action == Action::Create {
             return review::serve(self, call).await;
         }
+        let deprecation = Vec::from_iter(kinds::deprecation(&call.route.kind).map(str::to_owned));
+        let told = |response| warning::attach(response, &deprecation);
         match call.route.action {
-            Action::Get => get::serve(self, call).await,
-            Action::List => list::serve(self, call).await,
-            Action::Watch => watch::serve(self, call).await,
+            Action::Get => get::serve(self, call).await.map(told),
+            Action::List => list::serve(self, call).await.map(told),
+            Action::Watch => watch::serve(self, call).await.map(told),
             Action::Create => create::serve(self, call).await,
             Action::Update => update::serve(self, call).await,
             Action::Patch => patch::serve(self, call).await,

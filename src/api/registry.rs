@@ -5,7 +5,6 @@
 //! Knows no verb and no kind: what is to change comes from the verbs, what is special from `kinds` and `admission`.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -162,7 +161,9 @@ impl Api {
     ) -> Result<(Outcome, Option<Bytes>), Status> {
         let key = aim.kind.key(aim.namespace, name).ok_or_else(|| Status::internal("this resource is not stored"))?;
         let value = value.map(|value| self.encode(aim.kind, value)).transpose()?;
-        let change = Change { key, expect, value: value.clone(), ttl: ttl(aim.kind), guard };
+        // Events go by themselves.
+        let ttl = (aim.kind.plural == "events").then_some(self.settings.event_ttl);
+        let change = Change { key, expect, value: value.clone(), ttl, guard };
         let outcome = self.store.commit(change).await.map_err(|cause| refusal::store(&cause))?;
         Ok((outcome, value))
     }
@@ -458,11 +459,5 @@ fn gvk(kind: &Kind) -> convert::Gvk<'_> {
     (&kind.group, &kind.version, &kind.kind)
 }
 
-/// Events go by themselves.
-fn ttl(kind: &Kind) -> Option<Duration> {
-    (kind.plural == "events").then_some(EVENT_LIFE)
-}
-
 const ATTEMPTS: usize = 200;
 const NAMES: usize = 8;
-const EVENT_LIFE: Duration = Duration::from_secs(3600);

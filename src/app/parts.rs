@@ -10,10 +10,10 @@ use tokio::sync::watch;
 
 use super::feeder::{Feeder, Outlet};
 use super::{Error, Extra, STORE_FILE, Source, reload, upkeep};
-use crate::api::Api;
 use crate::api::catalog::Catalog;
 use crate::api::object::Object;
 use crate::api::review::{Asking, Tokens};
+use crate::api::{self, Api};
 use crate::audit;
 use crate::backend::Backend;
 use crate::cluster::{Boot, Cluster};
@@ -31,6 +31,9 @@ use crate::shutdown::Shutdown;
 use crate::store::embedded::{Embedded, Options};
 use crate::store::etcd::{self, Etcd};
 use crate::store::{self, Ending, Observer, Operation, Store};
+
+/// Begins every key, as kube-apiserver has it.
+const KEYS: &str = "/registry";
 
 /// Reads the configuration at `path` and builds everything it describes but the listeners and the store. A summary for a person.
 ///
@@ -84,7 +87,7 @@ impl Parts {
         self,
         (config, extra): (Config, Extra),
         (listener, health): (TcpListener, Option<TcpListener>),
-        (source, shutdown): (Source, &Shutdown),
+        (source, shutdown, last): (Source, &Shutdown, &Shutdown),
     ) -> Result<Arc<Cluster>, Error> {
         for warning in &self.warnings {
             tracing::warn!("{warning}");
@@ -98,12 +101,11 @@ impl Parts {
         let authorizer = Arc::new(Authorizer::new(Mode::Builtin, self.ceilings, Facts::default()));
         let outlet = Outlet { authorizer: authorizer.clone(), identity: accounts.clone() };
         upkeep::spawn(Feeder::new(&catalog, &store, outlet).run(), shutdown);
-        let asking = Asking {
-            authorizer: authorizer.clone(),
-            resolver: resolver.clone(),
-            tokens: tokens(&config, (keys, source.address)),
-        };
-        let api = Arc::new(Api::new(catalog.clone(), store.clone(), shutdown.clone()).with_asking(asking));
+        let settings = api::Settings { event_ttl: config.builtin.event_ttl, node_ports: config.builtin.node_ports };
+        let tokens = tokens(&config, (keys, source.address));
+        let asking = Asking { authorizer: authorizer.clone(), resolver: resolver.clone(), tokens };
+        let api =
+            Arc::new(Api::new(catalog.clone(), store.clone(), shutdown.clone()).with_asking(asking).with_settings(settings));
         let (booted, boot) = watch::channel(Boot::Pending);
         let settings = limits::Settings {
             read_only: clamp(config.limits.read_only),
@@ -134,7 +136,7 @@ impl Parts {
         upkeep::boot((&config, extra, source.address), (api, booted), shutdown);
         reload::run(config.clone(), source, (cluster.clone(), tls.clone(), metrics.clone()), shutdown);
         if let Some(listener) = health {
-            shutdown.spawn(listen::serve_health(listener, (checks, metrics), shutdown.clone()));
+            last.spawn(listen::serve_health(listener, (checks, metrics), last.clone()));
         }
         let settings = listen::Settings { connections: config.listen.connections, handshakes: config.listen.handshakes };
         shutdown.spawn(listen::serve(listener, (gateway, tls), settings, shutdown.clone()));
@@ -213,10 +215,10 @@ async fn open(
             upkeep::spawn(upkeep::compaction(store.clone(), builtin.history), shutdown);
             Ok(store)
         }
-        Storage::Etcd { endpoints, prefix, tls } => {
+        Storage::Etcd { endpoints, tls } => {
             let settings = etcd::Settings {
                 endpoints: endpoints.clone(),
-                prefix: prefix.clone(),
+                prefix: KEYS.to_owned(),
                 tls: tls.as_ref().map(|tls| etcd::Tls {
                     authority: tls.0.pem.clone(),
                     certificate: tls.1.pem.clone(),

@@ -1,14 +1,17 @@
 //! A real etcd with mutual TLS on free ports of this machine.
 
-use std::path::Path;
+use std::fs::OpenOptions;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use super::pki::Pki;
 
-/// A running etcd of one member. Its data is gone with the folder it was given.
+/// A running member of an etcd cluster. Its data is gone with the folder it was given.
 pub struct Etcd {
     child: Child,
     port: u16,
+    dir: PathBuf,
+    args: Vec<String>,
 }
 
 /// The folder that holds etcd and etcdctl.
@@ -22,39 +25,56 @@ fn programs() -> String {
 }
 
 impl Etcd {
-    /// Starts one in `dir` and waits until it answers. `pki` must have a serving certificate `etcd`.
+    /// Starts a cluster of one in `dir` and waits until it answers. `pki` must have a serving certificate `etcd`.
     pub fn start(dir: &Path, pki: &Pki) -> Self {
-        let port = super::free_port();
-        let etcd = Self { child: Self::spawn(dir, pki, (port, super::free_port())), port };
-        let log = dir.join("etcd.log");
-        super::wait_until("etcd answers", || {
-            etcd.control(pki, &["endpoint", "health"]).is_some_and(|text| text.contains("is healthy"))
-                || std::fs::read_to_string(&log).is_ok_and(|text| {
-                    text.contains("ready to serve client requests") && etcd.control(pki, &["get", "x"]).is_some()
-                })
-        });
+        Self::start_with(dir, pki, &[])
+    }
+
+    /// The same with more arguments.
+    pub fn start_with(dir: &Path, pki: &Pki, more: &[&str]) -> Self {
+        let etcd = Self::prepare(dir, pki, more);
+        etcd.wait(pki);
         etcd
     }
 
-    fn spawn(dir: &Path, pki: &Pki, (port, peer): (u16, u16)) -> Child {
-        let log = std::fs::File::create(dir.join("etcd.log")).expect("a log");
-        let url = format!("https://127.0.0.1:{port}");
-        let peer = format!("http://127.0.0.1:{peer}");
-        Command::new(format!("{}/etcd", programs()))
-            .arg("--data-dir")
-            .arg(dir.join("etcd"))
-            .args(["--name", "test", "--listen-client-urls", &url, "--advertise-client-urls", &url])
-            .args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer])
-            .args(["--initial-cluster", &format!("test={peer}"), "--client-cert-auth", "--cert-file"])
-            .arg(pki.path("etcd.crt"))
-            .arg("--key-file")
-            .arg(pki.path("etcd.key"))
-            .arg("--trusted-ca-file")
-            .arg(pki.path("ca.crt"))
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .expect("etcd starts")
+    /// Starts it without waiting.
+    pub fn prepare(dir: &Path, pki: &Pki, more: &[&str]) -> Self {
+        Self::members(dir, pki, 1, more).remove(0)
+    }
+
+    /// Starts a cluster of several members without waiting.
+    pub fn members(dir: &Path, pki: &Pki, count: usize, more: &[&str]) -> Vec<Self> {
+        let ports: Vec<_> = (0..count).map(|_| (super::free_port(), super::free_port())).collect();
+        let peer = |(_, peer): &(u16, u16)| format!("http://127.0.0.1:{peer}");
+        let cluster: Vec<_> = ports.iter().enumerate().map(|(number, ports)| format!("m{number}={}", peer(ports))).collect();
+        let cluster = cluster.join(",");
+        let member = |(number, ports): (usize, &(u16, u16))| {
+            let (url, peer) = (format!("https://127.0.0.1:{}", ports.0), peer(ports));
+            let mut args: Vec<String> =
+                ["--listen-client-urls", &url, "--advertise-client-urls", &url, "--listen-peer-urls", &peer]
+                    .into_iter()
+                    .chain(["--initial-advertise-peer-urls", &peer, "--initial-cluster", &cluster, "--client-cert-auth"])
+                    .chain(more.iter().copied())
+                    .map(str::to_owned)
+                    .collect();
+            for (flag, file) in [("cert-file", "etcd.crt"), ("key-file", "etcd.key"), ("trusted-ca-file", "ca.crt")] {
+                args.push(format!("--{flag}={}", pki.path(file).display()));
+            }
+            args.extend([format!("--name=m{number}"), format!("--data-dir={}", dir.join(format!("etcd-{number}")).display())]);
+            Self { child: Self::spawn(dir, &args), port: ports.0, dir: dir.to_owned(), args }
+        };
+        ports.iter().enumerate().map(member).collect()
+    }
+
+    fn spawn(dir: &Path, args: &[String]) -> Child {
+        let log = OpenOptions::new().append(true).create(true).open(dir.join("etcd.log")).expect("a log");
+        let mut command = Command::new(format!("{}/etcd", programs()));
+        command.args(args).stdout(Stdio::null()).stderr(log).spawn().expect("etcd starts")
+    }
+
+    /// Waits until it serves a linearizable read.
+    pub fn wait(&self, pki: &Pki) {
+        super::wait_until("etcd answers", || self.control(pki, &["get", "x", "--command-timeout=1s"]).is_some());
     }
 
     /// `https://127.0.0.1:PORT`
@@ -79,10 +99,30 @@ impl Etcd {
         output.status.success().then_some(text)
     }
 
-    /// Stops it for good.
+    /// Sends a signal, by its name.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status().expect("kill runs");
+        assert!(sent.success());
+    }
+
+    /// Stops it at once, as a crash does.
     pub fn kill(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+
+    /// Starts it again with its data, without waiting.
+    pub fn revive(&mut self) {
+        self.kill();
+        self.child = Self::spawn(&self.dir, &self.args);
+    }
+
+    /// Starts it again with data from nowhere, without waiting.
+    pub fn forget(&mut self) {
+        self.kill();
+        let data = self.args.iter().find_map(|arg| arg.strip_prefix("--data-dir=")).expect("a folder");
+        std::fs::remove_dir_all(data).expect("the data");
+        self.revive();
     }
 }
 

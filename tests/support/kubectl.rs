@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use super::etcd::Etcd;
 use super::pki::Pki;
-use super::{Output, PORTCULLIS, Store};
+use super::{Output, Store, portcullis};
 
 /// `portcullis up` in a folder of its own.
 pub struct Up {
@@ -27,7 +27,7 @@ impl Up {
     /// Starts it on a free port and waits until it says that it is ready.
     pub fn start(store: Store) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let mut command = Command::new(PORTCULLIS);
+        let mut command = Command::new(portcullis());
         command.args(["up", "--address", "127.0.0.1:0", "--health", "127.0.0.1:0", "--dir"]).arg(dir.path().join("up"));
         let etcd = (store == Store::Etcd).then(|| {
             let pki = Pki::new(&dir.path().join("pki"), "ca");

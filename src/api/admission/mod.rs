@@ -4,19 +4,26 @@ mod account;
 mod class;
 mod escalation;
 mod lifecycle;
+mod limit;
 mod node;
 mod priority;
+pub(super) mod quota;
 mod resize;
 mod restriction;
 mod runtime;
+mod security;
 mod signer;
 mod toleration;
 mod volume;
 
+use std::sync::Arc;
+
+use bytes::Bytes;
 use serde_json::Value;
 
 use super::catalog::Kind;
 use super::error::{self, Subject};
+use super::object::Object;
 use super::{Api, meta};
 use crate::policy::Permit;
 use crate::status::Status;
@@ -75,6 +82,7 @@ impl Review<'_> {
 /// The refusal of a plugin.
 pub async fn mutate(api: &Api, review: &Review<'_>, object: &mut Value) -> Result<(), Status> {
     lifecycle::admit(api, review, object)?;
+    limit::admit(api, review, object);
     account::admit(api, review, object).await?;
     restriction::admit(api, review, object)?;
     node::admit(review, object);
@@ -96,10 +104,22 @@ pub async fn validate(api: &Api, review: &Review<'_>, object: Option<&Value>) ->
     if review.operation == Operation::Delete {
         restriction::admit(api, review, review.old.unwrap_or(&Value::Null))?;
     }
+    limit::check(api, review, object)?;
+    let warnings = security::check(api, review, object)?;
     priority::check(api, review, object)?;
     resize::check(api, review, object)?;
     signer::check(api, review, object)?;
-    Ok(Vec::new())
+    quota::check(api, review, object).await?;
+    Ok(warnings)
+}
+
+/// The objects of a resource in a namespace.
+fn content(api: &Api, (group, plural): (&str, &str), namespace: &str) -> Vec<Arc<Object>> {
+    let Some(storage) = api.catalog.find(group, "v1", plural).and_then(|kind| kind.storage.as_ref()) else { return Vec::new() };
+    let from = Bytes::from(format!("{namespace}/"));
+    let root = api.store.view().root(storage.space);
+    let own = root.items.range(from.clone()..).take_while(|(name, _)| name.starts_with(&from));
+    own.map(|(_, object)| Arc::clone(object)).collect()
 }
 
 #[cfg(test)]

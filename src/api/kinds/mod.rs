@@ -35,6 +35,8 @@ use crate::request::DeleteOptions;
 use crate::status::Status;
 
 pub(crate) use field::{is_empty, selects};
+pub(crate) use pod::qos;
+pub(crate) use quantity::nanos;
 pub(crate) use service::Range;
 
 /// The part of an object that a write may change.

@@ -4,14 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use super::Solo;
 use super::follow::{Follower, News};
 use crate::api::catalog::Kind;
 use crate::api::kinds::Part;
-use crate::api::meta;
-use crate::api::object::Object;
 use crate::api::registry::Aim;
 use crate::request::DeleteOptions;
 use crate::status::Status;
@@ -70,7 +66,7 @@ async fn empty(solo: &Solo, namespace: &str, some: impl Fn(&Kind) -> bool) -> Re
     let mut met = 0;
     let kinds = solo.api.catalog.all().iter();
     for kind in kinds.filter(|kind| kind.namespaced && kind.is_stored_form() && kind.serves("delete") && some(kind)) {
-        for object in content(solo, kind, namespace) {
+        for object in super::content(solo, kind, namespace) {
             met += 1;
             // What is on its way needs no second word; its finalizers or its kubelet decide.
             if !object.is_deleting() {
@@ -79,19 +75,6 @@ async fn empty(solo: &Solo, namespace: &str, some: impl Fn(&Kind) -> bool) -> Re
         }
     }
     Ok(met)
-}
-
-fn content(solo: &Solo, kind: &Kind, namespace: &str) -> Vec<Arc<Object>> {
-    let Some(storage) = &kind.storage else { return Vec::new() };
-    let root = solo.api.store.view().root(storage.space);
-    let from = Bytes::from(format!("{namespace}/"));
-    let own = root.items.range(from.clone()..).take_while(|(name, _)| name.starts_with(&from));
-    own.map(|(_, object)| Arc::clone(object)).filter(|object| !meta_is_empty(object)).collect()
-}
-
-/// An object that cannot be read has no name to delete it by.
-fn meta_is_empty(object: &Object) -> bool {
-    object.fault().is_some() || meta::text(&object.value(), "name").is_empty()
 }
 
 const SHORT: Duration = Duration::from_millis(50);

@@ -71,11 +71,12 @@ fn made(word: &str) -> Cell {
     Cell::Made(make, path(rest))
 }
 
-const MADE: [(&str, Made); 67] = [
+const MADE: [(&str, Made); 69] = [
     ("labels", |object, path, _| labels(dig(object, path)).into()),
     ("selector", |object, path, _| selector(dig(object, path)).into()),
     ("list", |object, path, _| items(dig(object, path)).iter().filter_map(Value::as_str).collect::<Vec<_>>().join(",").into()),
     ("modes", |object, path, _| storage::modes(dig(object, path)).into()),
+    ("int", |object, path, _| dig(object, path).as_i64().map_or_else(|| "<none>".into(), Value::from)),
     ("since", |object, path, now| match dig(object, path) {
         Value::Null => "<none>".into(),
         moment => age::since(moment, now).into(),
@@ -97,11 +98,12 @@ const MADE: [(&str, Made); 67] = [
     ("pod.ready", |object, _, now| pod::Summary::of(object, now).ready.into()),
     ("pod.status", |object, _, now| pod::Summary::of(object, now).reason.into()),
     ("pod.restarts", |object, _, now| pod::Summary::of(object, now).restarts.into()),
+    ("pod.ip", |object, _, _| none(text(&object["status"]["podIPs"][0], "ip").to_owned()).into()),
     ("pod.gates", |object, _, _| pod::gates(object).into()),
     ("job.status", |object, _, _| workload::job_status(object).into()),
     ("job.completions", |object, _, _| workload::job_completions(object).into()),
     ("job.duration", |object, _, now| workload::job_duration(object, now).into()),
-    ("service.ip", |object, _, _| none(object["spec"]["clusterIP"].as_str().unwrap_or_default().to_owned()).into()),
+    ("service.ip", |object, _, _| none(object["spec"]["clusterIPs"][0].as_str().unwrap_or_default().to_owned()).into()),
     ("service.external", |object, _, _| network::external(object).into()),
     ("service.ports", |object, _, _| network::ports(object).into()),
     ("endpoints", |object, _, _| network::endpoints(object).into()),

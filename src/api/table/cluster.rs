@@ -112,11 +112,27 @@ pub(super) fn param_kind(policy: &Value) -> String {
 
 pub(super) fn param_ref(binding: &Value) -> String {
     let param = &binding["spec"]["paramRef"];
-    match (param.is_object(), text(param, "namespace")) {
-        (false, _) => "<unset>".to_owned(),
-        (true, "") => text(param, "name").to_owned(),
-        (true, namespace) => format!("{namespace}/{}", text(param, "name")),
+    match (text(param, "name"), text(param, "namespace")) {
+        ("", _) if param["selector"].is_object() => written(&param["selector"]),
+        ("", _) => "<unset>".to_owned(),
+        (name, "") => format!("*/{name}"),
+        (name, namespace) => format!("{namespace}/{name}"),
     }
+}
+
+/// A label selector as Go's generated code prints it.
+fn written(selector: &Value) -> String {
+    let labels = selector["matchLabels"].as_object().into_iter().flatten();
+    let labels: String = labels.map(|(key, value)| format!("{key}: {},", value.as_str().unwrap_or_default())).collect();
+    let expression = |of: &Value| {
+        let values: Vec<&str> = items(&of["values"]).iter().filter_map(Value::as_str).collect();
+        let (key, operator) = (text(of, "key"), text(of, "operator"));
+        format!("LabelSelectorRequirement{{Key:{key},Operator:{operator},Values:[{}],}},", values.join(" "))
+    };
+    let expressions: String = items(&selector["matchExpressions"]).iter().map(expression).collect();
+    format!(
+        "&LabelSelector{{MatchLabels:map[string]string{{{labels}}},MatchExpressions:[]LabelSelectorRequirement{{{expressions}}},}}"
+    )
 }
 
 /// Whether a flow schema names a priority level that is not there.

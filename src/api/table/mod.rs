@@ -64,6 +64,7 @@ fn parse(text: &str) -> HashMap<&str, Columns> {
         }
         match (line.split('\t').collect::<Vec<_>>().as_slice(), &mut current) {
             ([word, text], None) => drop(known.insert(*word, *text)),
+            (["-", cell], Some((_, _, cells))) => cells.push(Cell::parse(cell)),
             ([name, kind, priority, cell, description], Some((_, definitions, cells))) => {
                 let description = known.get(description).unwrap_or(description).replace("\\n", "\n");
                 definitions.push(definition(name, kind, priority, &description));
@@ -80,7 +81,7 @@ fn columns(name: &str, definitions: &[Value], cells: Vec<Cell>) -> Columns {
 }
 
 fn definition(name: &str, kind: &str, priority: &str, description: &str) -> Value {
-    let format = if name == "Name" && priority == "0" { "name" } else { "" };
+    let (kind, format) = if kind == "name" { ("string", "name") } else { (kind, "") };
     let priority: u8 = priority.parse().unwrap_or_default();
     serde_json::json!({"name": name, "type": kind, "format": format, "description": description, "priority": priority})
 }

@@ -58,7 +58,10 @@ pub(super) fn endpoints(object: &Value) -> String {
 }
 
 pub(super) fn slice_ports(slice: &Value) -> String {
-    let port = |port: &Value| port["port"].as_i64().map_or_else(|| "*".to_owned(), |port| port.to_string());
+    let port = |port: &Value| match (port["port"].as_i64(), port["name"].as_str()) {
+        (Some(number), _) => number.to_string(),
+        (None, name) => name.unwrap_or("*").to_owned(),
+    };
     some_of(&items(&slice["ports"]).iter().map(port).collect::<Vec<_>>(), "<unset>")
 }
 
@@ -68,8 +71,16 @@ pub(super) fn slice_endpoints(slice: &Value) -> String {
 }
 
 pub(super) fn hosts(ingress: &Value) -> String {
-    let hosts = each(&ingress["spec"]["rules"], "host").into_iter().filter(|host| !host.is_empty());
-    some_of(&hosts.map(str::to_owned).collect::<Vec<_>>(), "*")
+    let rules = each(&ingress["spec"]["rules"], "host");
+    let named = |host: &(usize, &&str)| !host.1.is_empty();
+    let shown: Vec<(usize, &&str)> = rules.iter().enumerate().filter(named).take(SHOWN).collect();
+    let last = shown.last().map_or(0, |(at, _)| at + 1);
+    let list = shown.iter().map(|(_, host)| **host).collect::<Vec<_>>().join(",");
+    match shown.len() {
+        0 => "*".to_owned(),
+        SHOWN if last < rules.len() => format!("{list} + {} more...", rules.len() - SHOWN),
+        _ => list,
+    }
 }
 
 /// `Kind.group/name` of an ingress class' parameters.
@@ -85,10 +96,23 @@ pub(super) fn parameters(class: &Value) -> String {
 /// `services/default/web`: whose an address is.
 pub(super) fn parent(address: &Value) -> String {
     let parent = &address["spec"]["parentRef"];
-    let parts = [text(parent, "resource"), text(parent, "namespace"), text(parent, "name")];
-    none(parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/"))
+    if !parent.is_object() {
+        return "<none>".to_owned();
+    }
+    let dot = if text(parent, "group").is_empty() { "" } else { "." };
+    let resource = format!("{}{dot}{}", text(parent, "resource"), text(parent, "group")).to_lowercase();
+    let parts = [resource.as_str(), text(parent, "namespace"), text(parent, "name")];
+    parts
+        .into_iter()
+        .enumerate()
+        .filter(|(at, part)| *at != 1 || !part.is_empty())
+        .map(|(_, part)| part)
+        .collect::<Vec<_>>()
+        .join("/")
 }
 
 fn join(address: &str, port: i64) -> String {
     if address.contains(':') { format!("[{address}]:{port}") } else { format!("{address}:{port}") }
 }
+
+const SHOWN: usize = 3;

@@ -38,7 +38,7 @@ pub(super) fn class(object: &Value) -> String {
 }
 
 pub(super) fn claim_capacity(claim: &Value) -> String {
-    bound(claim).map(|status| text(&status["capacity"], "storage").to_owned()).unwrap_or_default()
+    bound(claim).map(|status| status["capacity"]["storage"].as_str().unwrap_or("0").to_owned()).unwrap_or_default()
 }
 
 pub(super) fn claim_modes(claim: &Value) -> String {

@@ -1,16 +1,15 @@
 //! Compaction as kube-apiserver does it: of all servers on one etcd, the one that wins the version of `compact_rev_key` compacts to the
-//! revision that was stored there one interval earlier.
+//! revision that was newest one interval earlier.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use etcd_client::{Compare, CompareOp, Txn, TxnOp, TxnOpResponse};
+use etcd_client::{Compare, CompareOp, KeyValue, Txn, TxnOp, TxnOpResponse};
 
-use super::super::{Log, Operation, Revision};
-use super::{Etcd, revision};
+use super::super::{Log, Operation, Revision, StoreError};
+use super::member::Member;
+use super::{Etcd, Place};
 use crate::shutdown::Shutdown;
-
-const KEY: &str = "compact_rev_key";
 
 /// Compacts every `interval` until the shutdown.
 pub(super) async fn run(etcd: Arc<Etcd>, interval: Duration, shutdown: Shutdown) {
@@ -20,9 +19,13 @@ pub(super) async fn run(etcd: Arc<Etcd>, interval: Duration, shutdown: Shutdown)
             () = shutdown.begun() => return,
             () = tokio::time::sleep(interval) => {}
         }
-        match turn(&etcd, seen).await {
-            Ok(next) => seen = next,
-            Err(why) => tracing::warn!(why, "etcd was not compacted; trying again later"),
+        tokio::select! {
+            () = shutdown.begun() => return,
+            done = turn(&etcd, &mut seen) => {
+                if let Err(why) = done {
+                    tracing::warn!(%why, "etcd was not compacted; trying again later");
+                }
+            }
         }
     }
 }
@@ -34,26 +37,29 @@ struct Seen {
     revision: Revision,
 }
 
-async fn turn(etcd: &Etcd, seen: Seen) -> Result<Seen, String> {
-    let mut kv = etcd.kv();
-    let transaction = Txn::new()
-        .when([Compare::version(KEY, CompareOp::Equal, seen.version)])
-        .and_then([TxnOp::put(KEY, seen.revision.to_string(), None)])
-        .or_else([TxnOp::get(KEY, None)]);
-    let answer = etcd
-        .ask(Operation::Compact, kv.txn(transaction))
-        .await
-        .map_err(|refusal| super::StoreError::from(refusal).to_string())?;
-    let now = revision(answer.header());
+async fn turn(etcd: &Etcd, seen: &mut Seen) -> Result<(), StoreError> {
+    let before = *seen;
+    let request = |member: &Member| {
+        let mut kv = member.kv.clone();
+        let transaction = Txn::new()
+            .when([Compare::version(KEY, CompareOp::Equal, before.version)])
+            .and_then([TxnOp::put(KEY, before.revision.to_string(), None)])
+            .or_else([TxnOp::get(KEY, None)]);
+        async move { kv.txn(transaction).await }
+    };
+    let answer = etcd.insist(Operation::Compact, request).await?;
+    let revision = Place::from(answer.header()).revision;
     if !answer.succeeded() {
         let version = answer.op_responses().into_iter().find_map(|response| match response {
-            TxnOpResponse::Get(get) => get.kvs().first().map(etcd_client::KeyValue::version),
+            TxnOpResponse::Get(get) => get.kvs().first().map(KeyValue::version),
             _ => None,
         });
-        return Ok(Seen { version: version.unwrap_or(0), revision: now });
+        *seen = Seen { version: version.unwrap_or(0), revision };
+        return Ok(());
     }
-    if seen.revision > Revision(0) {
-        etcd.compact(seen.revision).await.map_err(|error| error.to_string())?;
-    }
-    Ok(Seen { version: seen.version + 1, revision: now })
+    *seen = Seen { version: before.version + 1, revision };
+    // Nothing is known of what happened before the first turn.
+    if before.revision > Revision(0) { etcd.compact(before.revision).await } else { Ok(()) }
 }
+
+const KEY: &str = "compact_rev_key";

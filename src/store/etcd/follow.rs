@@ -4,138 +4,203 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use etcd_client::{EventType, GetOptions, KvClient, WatchOptions, WatchResponse};
+use etcd_client::{EventType, WatchOptions, WatchResponse, WatchStream};
+use tokio::time::{Instant, timeout};
 
 use super::super::{Event, Operation, Revision, Sink};
-use super::{Etcd, Refusal, commit, revision};
+use super::member::Members;
+use super::refusal::Refusal;
+use super::{ATTEMPT, Etcd, Pause, Place, load, probe, signed, unsigned};
 use crate::shutdown::Shutdown;
-
-/// Keys per page while the state is read.
-const PAGE: i64 = 2_000;
-
-/// Why the watch ended.
-enum End {
-    /// What comes next is compacted: the state must be read anew.
-    Lost,
-    /// The connection broke: it goes on where it was.
-    Broken(String),
-}
 
 /// Feeds `sink` until the shutdown.
 pub(super) async fn run(etcd: Arc<Etcd>, sink: Arc<dyn Sink>, shutdown: Shutdown) {
+    let mut follower = Follower { etcd, sink, place: None, pause: Pause::short(), trouble: Trouble::default() };
     tokio::select! {
         () = shutdown.begun() => {}
-        () = feed(&etcd, &*sink) => {}
+        () = follower.follow() => {}
     }
 }
 
-async fn feed(etcd: &Etcd, sink: &dyn Sink) {
-    let mut pause = Duration::from_millis(50);
-    loop {
-        let mut at = match load(etcd, sink).await {
-            Ok(at) => at,
-            Err(why) => {
-                tracing::warn!(why, "etcd cannot be read; trying again");
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(Duration::from_secs(1));
+struct Follower {
+    etcd: Arc<Etcd>,
+    sink: Arc<dyn Sink>,
+    /// Up to where the sink has been told; `None` when the state must be read.
+    place: Option<Place>,
+    pause: Pause,
+    trouble: Trouble,
+}
+
+/// Why the watch ended.
+enum End {
+    /// What comes next is not to be had: the state must be read anew.
+    Lost(String),
+    /// It goes on where it was, elsewhere.
+    Moved,
+    /// It goes on where it was, after a pause.
+    Broken(String),
+}
+
+/// Tells of trouble when it begins, from time to time while it lasts, and when it is over.
+#[derive(Default)]
+struct Trouble {
+    begun: Option<Instant>,
+    told: Option<Instant>,
+}
+
+impl Follower {
+    async fn follow(&mut self) {
+        loop {
+            let place = match self.place {
+                Some(place) => place,
+                None => match self.reset().await {
+                    Ok(place) => place,
+                    Err(why) => {
+                        self.trouble.tell("etcd cannot be read", &why);
+                        self.pause.wait().await;
+                        continue;
+                    }
+                },
+            };
+            match self.watch(place).await {
+                End::Moved => {}
+                End::Broken(why) => self.trouble.tell("the watch on etcd broke", &why),
+                End::Lost(why) => {
+                    tracing::warn!(why, "etcd does not have what comes next; reading the whole state again");
+                    self.place = None;
+                }
+            }
+            self.pause.wait().await;
+        }
+    }
+
+    async fn reset(&mut self) -> Result<Place, String> {
+        let begun = Instant::now();
+        let (place, entries) = load::load(&self.etcd).await.map_err(text)?;
+        let (sink, keys) = (self.sink.clone(), entries.len());
+        // To decode a large state takes seconds.
+        let told = tokio::task::spawn_blocking(move || sink.reset(place.revision, entries)).await;
+        told.map_err(|error| error.to_string())?;
+        tracing::info!(keys, revision = place.revision.0, took = ?begun.elapsed(), "the state of etcd is read");
+        self.place = Some(place);
+        Ok(place)
+    }
+
+    /// Follows every change after `place`.
+    async fn watch(&mut self, place: Place) -> End {
+        let members = self.etcd.members.load_full();
+        let (turn, begun) = (members.turn(), Instant::now());
+        let end = tokio::select! {
+            () = members.passed(turn) => End::Moved,
+            end = self.stream(place, (&members, turn)) => end,
+        };
+        if matches!(end, End::Broken(_)) {
+            members.pass(turn);
+        }
+        if begun.elapsed() >= STEADY {
+            self.pause = Pause::short();
+        }
+        end
+    }
+
+    async fn stream(&mut self, place: Place, (members, turn): (&Members, usize)) -> End {
+        // An etcd that was set back, or another one, would tell another story.
+        match self.etcd.ask(Operation::Probe, Instant::now() + ATTEMPT, probe).await {
+            Ok(now) if now.cluster != place.cluster => return End::Lost("it is another etcd cluster".to_owned()),
+            Ok(now) if now.revision < place.revision => return End::Lost(format!("etcd went back to revision {}", now.revision)),
+            Ok(_) => {}
+            Err(refusal) => return End::Broken(text(refusal)),
+        }
+        let mut client = members.member(turn).watch.clone();
+        let options = WatchOptions::new().with_all_keys().with_start_revision(signed(Revision(place.revision.0 + 1)));
+        let mut stream = match timeout(ATTEMPT, client.watch("", Some(options))).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => return End::Broken(text(Refusal::from(&error))),
+            Err(_) => return End::Broken(text(Refusal::late())),
+        };
+        self.drain(&mut stream, place).await
+    }
+
+    async fn drain(&mut self, stream: &mut WatchStream, mut place: Place) -> End {
+        loop {
+            let message = match stream.message().await {
+                Ok(Some(message)) => message,
+                Ok(None) => return End::Broken("etcd ended the stream".to_owned()),
+                Err(error) => return End::Broken(text(Refusal::from(&error))),
+            };
+            if message.compact_revision() > 0 {
+                return End::Lost(format!("compacted up to {}", message.compact_revision()));
+            }
+            if message.canceled() {
+                return End::Broken(message.cancel_reason().to_owned());
+            }
+            self.trouble.over();
+            place.revision = self.publish(&message, place.revision).await;
+            self.place = Some(place);
+        }
+    }
+
+    /// Hands over the message's events after `known`, and returns the revision of the last. The header's revision is not used: it may
+    /// be ahead of the events. All events of one revision are in one message.
+    async fn publish(&mut self, message: &WatchResponse, known: Revision) -> Revision {
+        let mut batch = Vec::new();
+        let mut last = known;
+        for event in message.events() {
+            let Some(pair) = event.kv() else { continue };
+            let revision = unsigned(pair.mod_revision());
+            if revision <= known {
                 continue;
             }
-        };
-        pause = Duration::from_millis(50);
-        while let End::Broken(why) = watch(etcd, sink, &mut at).await {
-            tracing::warn!(why, revision = at.0, "the watch on etcd broke; going on where it was");
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(Duration::from_secs(1));
-        }
-        tracing::warn!(revision = at.0, "etcd no longer has what comes next; reading the whole state again");
-    }
-}
-
-/// Reads all keys under the prefix at one revision.
-async fn load(etcd: &Etcd, sink: &dyn Sink) -> Result<Revision, String> {
-    let end = format!("{}0", etcd.settings.prefix);
-    let mut start = format!("{}/", etcd.settings.prefix).into_bytes();
-    let mut entries = Vec::new();
-    let mut at = None;
-    loop {
-        let mut options = GetOptions::new().with_range(end.clone()).with_limit(PAGE);
-        if let Some(Revision(at)) = at {
-            options = options.with_revision(i64::try_from(at).unwrap_or(i64::MAX));
-        }
-        let mut page = page(etcd, etcd.kv(), start, options).await?;
-        let at = *at.get_or_insert(revision(page.header()));
-        for pair in page.take_kvs() {
-            let key = Bytes::copy_from_slice(pair.key());
-            entries.push((key, commit::entry(pair)));
-        }
-        match entries.last() {
-            Some((last, _)) if page.more() => {
-                start = last.to_vec();
-                start.push(0);
+            if revision > last && batch.len() >= BATCH {
+                self.sink.apply(last, std::mem::take(&mut batch));
+                self.place = self.place.map(|place| Place { revision: last, ..place });
+                tokio::task::yield_now().await;
             }
-            _ => {
-                sink.reset(at, entries);
-                return Ok(at);
+            last = revision;
+            if inside(&self.etcd.settings.prefix, pair.key()) {
+                let value = (event.event_type() == EventType::Put).then(|| Bytes::copy_from_slice(pair.value()));
+                batch.push(Event { key: Bytes::copy_from_slice(pair.key()), value, revision });
             }
         }
+        if last > known {
+            self.sink.apply(last, batch);
+        }
+        last
     }
 }
 
-async fn page(etcd: &Etcd, mut kv: KvClient, start: Vec<u8>, options: GetOptions) -> Result<etcd_client::GetResponse, String> {
-    etcd.ask(Operation::List, kv.get(start, Some(options))).await.map_err(|refusal| match refusal {
-        Refusal::Compacted => "compacted while the state was read".to_owned(),
-        Refusal::Definite(text) | Refusal::Doubtful(text) => text,
-        Refusal::TooLarge => "a page is too large".to_owned(),
-    })
-}
+impl Trouble {
+    fn tell(&mut self, what: &'static str, why: &str) {
+        let begun = *self.begun.get_or_insert_with(Instant::now);
+        if self.told.is_none_or(|told| told.elapsed() >= AGAIN) {
+            self.told = Some(Instant::now());
+            tracing::warn!(why, since = ?begun.elapsed(), "{what}; trying again");
+        }
+    }
 
-/// Follows every change after `at`, moving it along.
-async fn watch(etcd: &Etcd, sink: &dyn Sink, at: &mut Revision) -> End {
-    let mut client = etcd.client.load().watch_client().max_decoding_message_size(usize::MAX);
-    let next = i64::try_from(at.0 + 1).unwrap_or(i64::MAX);
-    let options = WatchOptions::new().with_all_keys().with_start_revision(next);
-    let mut stream = match client.watch("", Some(options)).await {
-        Ok(stream) => stream,
-        Err(error) => return End::Broken(error.to_string()),
-    };
-    loop {
-        match stream.message().await {
-            Ok(Some(message)) if message.compact_revision() > 0 => return End::Lost,
-            Ok(Some(message)) if message.canceled() => return End::Broken(message.cancel_reason().to_owned()),
-            Ok(Some(message)) => publish(&etcd.settings.prefix, &message, sink, at),
-            Ok(None) => return End::Broken("etcd ended the stream".to_owned()),
-            Err(error) => return End::Broken(error.to_string()),
+    fn over(&mut self) {
+        if let Some(begun) = std::mem::take(self).begun {
+            tracing::info!(after = ?begun.elapsed(), "etcd is followed again");
         }
     }
 }
 
-/// Hands over the message's events, revision by revision. The header's revision is not used: it may be ahead of the events.
-fn publish(prefix: &str, message: &WatchResponse, sink: &dyn Sink, at: &mut Revision) {
-    // After a broken stream etcd may tell again what is known already.
-    let known = *at;
-    let mut batch = Vec::new();
-    for event in message.events() {
-        let revision = event.kv().map_or(known, |pair| Revision(u64::try_from(pair.mod_revision()).unwrap_or(0)));
-        if revision <= known {
-            continue;
-        }
-        if revision > *at && *at > known {
-            sink.apply(*at, std::mem::take(&mut batch));
-        }
-        *at = revision;
-        batch.extend(ours(prefix, event, revision));
-    }
-    if *at > known {
-        sink.apply(*at, batch);
+fn inside(prefix: &str, key: &[u8]) -> bool {
+    key.strip_prefix(prefix.as_bytes()).is_some_and(|rest| rest.first() == Some(&b'/'))
+}
+
+fn text(refusal: Refusal) -> String {
+    match refusal {
+        Refusal::Unsent(text) | Refusal::Doubtful(text) | Refusal::Definite(text) => text,
+        other => super::StoreError::from(other).to_string(),
     }
 }
 
-fn ours(prefix: &str, event: &etcd_client::Event, revision: Revision) -> Option<Event> {
-    let pair = event.kv()?;
-    let inside = pair.key().strip_prefix(prefix.as_bytes()).is_some_and(|rest| rest.first() == Some(&b'/'));
-    let value = match event.event_type() {
-        EventType::Put => Some(Bytes::copy_from_slice(pair.value())),
-        EventType::Delete => None,
-    };
-    inside.then(|| Event { key: Bytes::copy_from_slice(pair.key()), value, revision })
-}
+/// So many events are handed over before others have a turn.
+const BATCH: usize = 128;
+
+/// A watch that held for so long is taken up again at once.
+const STEADY: Duration = Duration::from_secs(1);
+
+/// How often lasting trouble is told again.
+const AGAIN: Duration = Duration::from_secs(30);

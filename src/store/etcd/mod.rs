@@ -2,33 +2,35 @@
 //!
 //! Keys and values are as kube-apiserver lays them. One watch over the whole key space feeds the sink, so that every revision has an
 //! event and the view reaches any revision on any etcd version; keys outside the prefix only move the revision.
+//!
+//! - `member`: the connections, which member is asked, and when the next one is.
+//! - `refusal`: what is known of a request that was not answered.
+//! - `commit`, `lease`: writes. `load`, `follow`: what the sink is told. `compact`: giving up the past, together with others.
 
 mod commit;
 mod compact;
 mod follow;
 mod lease;
+mod load;
+mod member;
+mod refusal;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use etcd_client::{Certificate, Client, ConnectOptions, Error, Identity, KvClient, TlsOptions};
-use tonic::Code;
+use etcd_client::{Error, ResponseHeader};
+use tokio::time::Instant;
 
 use super::{BoxFuture, Change, Ending, Log, Observer, Operation, Outcome, Revision, Sink, StoreError};
 use crate::shutdown::Shutdown;
-
-/// How long one request to etcd may take.
-const ATTEMPT: Duration = Duration::from_secs(3);
-/// How long a write is tried again before its fate is called unknown.
-const PATIENCE: Duration = Duration::from_secs(6);
-/// A key that never exists: reading it linearizably tells the newest revision and nothing else.
-const PROBE: &str = "portcullis/probe";
+use member::{Member, Members};
+use refusal::Refusal;
 
 /// Where etcd is and how to talk to it.
 #[derive(Clone)]
 pub struct Settings {
-    /// `https://host:2379`, one or more.
+    /// `https://host:2379`, one or more members of one cluster.
     pub endpoints: Vec<String>,
     /// Begins every key of ours, without a slash at its end; `/registry` as kube-apiserver has it.
     pub prefix: String,
@@ -41,7 +43,7 @@ pub struct Settings {
 }
 
 /// PEM texts for mutual TLS with etcd.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Tls {
     /// Authorities that may sign etcd's certificate.
     pub authority: Vec<u8>,
@@ -53,10 +55,13 @@ pub struct Tls {
 
 /// An etcd cluster as a [`Log`].
 pub struct Etcd {
-    client: ArcSwap<Client>,
+    members: ArcSwap<Members>,
     settings: Settings,
     leases: lease::Leases,
 }
+
+/// A wait between two attempts, longer every time.
+struct Pause(Duration);
 
 impl Etcd {
     /// Prepares the connections. Does not wait for etcd.
@@ -64,8 +69,8 @@ impl Etcd {
     /// # Errors
     /// When the settings themselves are wrong: an endpoint that is no URL, a certificate or key that cannot be read.
     pub async fn connect(settings: Settings) -> Result<Self, StoreError> {
-        let client = connect(&settings).await?;
-        Ok(Self { client: ArcSwap::from_pointee(client), settings, leases: lease::Leases::default() })
+        let members = Members::connect(&settings.endpoints, settings.tls.clone()).await?;
+        Ok(Self { members: ArcSwap::from_pointee(members), settings, leases: lease::Leases::default() })
     }
 
     /// Starts to feed `sink`, until `shutdown`: an etcd that cannot be reached is tried again.
@@ -78,31 +83,55 @@ impl Etcd {
         etcd
     }
 
-    /// Swaps the certificates for new ones; requests under way end on the old connections.
+    /// Swaps the certificates for new ones: the watch and all requests to come use new connections, requests under way end on the
+    /// old ones. Does nothing when they are the same.
     ///
     /// # Errors
-    /// When the new ones cannot be used; the old stay.
+    /// When the new ones cannot be read, or etcd refuses them though it takes the old ones: then the old ones stay.
     pub async fn renew(&self, tls: Tls) -> Result<(), StoreError> {
-        let settings = Settings { tls: Some(tls), ..self.settings.clone() };
-        self.client.store(Arc::new(connect(&settings).await?));
+        let old = self.members.load_full();
+        if old.tls() == Some(&tls) {
+            return Ok(());
+        }
+        let new = Members::connect(&self.settings.endpoints, Some(tls)).await?;
+        let until = Instant::now() + ATTEMPT;
+        if let Err(refusal) = new.ask(until, probe).await
+            && old.ask(Instant::now() + ATTEMPT, probe).await.is_ok()
+        {
+            return Err(refusal.into());
+        }
+        self.members.store(Arc::new(new));
+        old.retire();
         Ok(())
     }
 
-    fn kv(&self) -> KvClient {
-        self.client.load().kv_client().max_decoding_message_size(usize::MAX)
-    }
-
     /// Runs one request under the deadline and tells the observer.
-    async fn ask<T>(&self, operation: Operation, request: impl Future<Output = Result<T, Error>>) -> Result<T, Refusal> {
+    async fn ask<T, F>(&self, operation: Operation, until: Instant, request: impl Fn(&Member) -> F) -> Result<T, Refusal>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
         let begun = Instant::now();
-        let answer = match tokio::time::timeout(ATTEMPT, request).await {
-            Ok(answer) => answer.map_err(|error| Refusal::from(&error)),
-            Err(_) => Err(Refusal::Doubtful(format!("etcd did not answer within {} s", ATTEMPT.as_secs()))),
-        };
+        let members = self.members.load_full();
+        let answer = members.ask(until, request).await;
         if let Some(observer) = &self.settings.observer {
             observer(operation, begun.elapsed(), if answer.is_ok() { Ending::Answered } else { Ending::Failed });
         }
         answer
+    }
+
+    /// The same again and again until it is answered, for requests that may be carried out twice.
+    async fn insist<T, F>(&self, operation: Operation, request: impl Fn(&Member) -> F) -> Result<T, Refusal>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        let until = Instant::now() + PATIENCE;
+        let mut pause = Pause::short();
+        loop {
+            match self.ask(operation, until, &request).await {
+                Err(Refusal::Unsent(_) | Refusal::Doubtful(_)) if pause.ends_before(until) => pause.wait().await,
+                answer => return answer,
+            }
+        }
     }
 }
 
@@ -112,18 +141,16 @@ impl Log for Etcd {
     }
 
     fn probe(&self) -> BoxFuture<'_, Result<Revision, StoreError>> {
-        Box::pin(async {
-            let mut kv = self.kv();
-            let answer = self.ask(Operation::Probe, kv.get(PROBE, None)).await.map_err(StoreError::from)?;
-            Ok(revision(answer.header()))
-        })
+        Box::pin(async { Ok(self.insist(Operation::Probe, probe).await?.revision) })
     }
 
     fn compact(&self, before: Revision) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move {
-            let mut kv = self.kv();
-            let revision = i64::try_from(before.0).unwrap_or(i64::MAX);
-            match self.ask(Operation::Compact, kv.compact(revision, None)).await {
+            let request = |member: &Member| {
+                let mut kv = member.kv.clone();
+                async move { kv.compact(signed(before), None).await }
+            };
+            match self.insist(Operation::Compact, request).await {
                 // Somebody else has done it already.
                 Ok(_) | Err(Refusal::Compacted) => Ok(()),
                 Err(refusal) => Err(refusal.into()),
@@ -132,67 +159,54 @@ impl Log for Etcd {
     }
 }
 
-/// Why etcd did not do it, by what is known of the request's fate.
-enum Refusal {
-    /// It was not done.
-    Definite(String),
-    /// It may have been done.
-    Doubtful(String),
-    /// The value is over etcd's limit; it was not done.
-    TooLarge,
-    /// The revision asked for is compacted.
-    Compacted,
-}
+impl Pause {
+    fn short() -> Self {
+        Self(Duration::from_millis(25))
+    }
 
-impl From<&Error> for Refusal {
-    fn from(error: &Error) -> Self {
-        let Error::GRpcStatus(status) = error else { return Self::Doubtful(error.to_string()) };
-        let message = status.message();
-        match status.code() {
-            Code::InvalidArgument if message.contains("request is too large") => Self::TooLarge,
-            Code::OutOfRange if message.contains("compacted") => Self::Compacted,
-            // The gRPC layer's own limit answers like this before anything is proposed.
-            Code::ResourceExhausted if message.contains("larger than max") => Self::TooLarge,
-            Code::InvalidArgument
-            | Code::PermissionDenied
-            | Code::Unauthenticated
-            | Code::FailedPrecondition
-            | Code::OutOfRange => Self::Definite(message.to_owned()),
-            // Out of space, or too many requests: etcd refuses before it proposes.
-            Code::ResourceExhausted => Self::Definite(message.to_owned()),
-            _ => Self::Doubtful(format!("{:?}: {message}", status.code())),
-        }
+    fn ends_before(&self, deadline: Instant) -> bool {
+        Instant::now() + self.0 < deadline
+    }
+
+    async fn wait(&mut self) {
+        tokio::time::sleep(self.0).await;
+        self.0 = (self.0 * 2).min(Duration::from_secs(1));
     }
 }
 
-impl From<Refusal> for StoreError {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Definite(text) | Refusal::Doubtful(text) => Self::Unavailable(text),
-            Refusal::TooLarge => Self::TooLarge,
-            Refusal::Compacted => Self::Unavailable("the revision is compacted".to_owned()),
-        }
+/// Which cluster answers, and its newest revision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    cluster: u64,
+    revision: Revision,
+}
+
+impl From<Option<&ResponseHeader>> for Place {
+    fn from(header: Option<&ResponseHeader>) -> Self {
+        let Some(header) = header else { return Self { cluster: 0, revision: Revision(0) } };
+        Self { cluster: header.cluster_id(), revision: unsigned(header.revision()) }
     }
 }
 
-async fn connect(settings: &Settings) -> Result<Client, StoreError> {
-    let mut options = ConnectOptions::new()
-        .with_connect_timeout(Duration::from_secs(2))
-        // etcd refuses pings more often than every five seconds.
-        .with_keep_alive(Duration::from_secs(10), Duration::from_secs(5))
-        .with_keep_alive_while_idle(true)
-        .with_require_leader(true);
-    if let Some(tls) = &settings.tls {
-        let options_of_tls = TlsOptions::new()
-            .ca_certificate(Certificate::from_pem(&tls.authority))
-            .identity(Identity::from_pem(&tls.certificate, &tls.key));
-        options = options.with_tls(options_of_tls);
-    }
-    Client::connect(&settings.endpoints, Some(options))
-        .await
-        .map_err(|error| StoreError::Unavailable(format!("etcd client: {error}")))
+/// Reads nothing, linearizably.
+fn probe(member: &Member) -> impl Future<Output = Result<Place, Error>> + use<> {
+    let mut kv = member.kv.clone();
+    async move { Ok(Place::from(kv.get(PROBE, None).await?.header())) }
 }
 
-fn revision(header: Option<&etcd_client::ResponseHeader>) -> Revision {
-    Revision(header.map_or(0, |header| u64::try_from(header.revision()).unwrap_or(0)))
+fn signed(revision: Revision) -> i64 {
+    i64::try_from(revision.0).unwrap_or(i64::MAX)
 }
+
+fn unsigned(revision: i64) -> Revision {
+    Revision(u64::try_from(revision).unwrap_or(0))
+}
+
+/// How long one attempt of a request may take.
+const ATTEMPT: Duration = Duration::from_secs(3);
+
+/// How long a request is tried again before it has failed.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A key that never exists: reading it linearizably tells the newest revision and nothing else.
+const PROBE: &str = "portcullis/probe";

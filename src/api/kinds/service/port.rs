@@ -66,8 +66,9 @@ pub(super) async fn allocate(api: &Api, aim: &Aim<'_>, new: &mut Value, old: Opt
             new["spec"]["ports"][index]["nodePort"] = Value::from(number);
         } else if !own.contains(&asked) {
             let fault = |cause: &str| FieldError::invalid(format!("spec.ports[{index}].nodePort"), &json!(asked), cause);
-            if !(FIRST..=LAST).contains(&asked) {
-                let cause = format!("provided port is not in the valid range. The range of valid ports is {FIRST}-{LAST}");
+            let (first, last) = range(api);
+            if !(first..=last).contains(&asked) {
+                let cause = format!("provided port is not in the valid range. The range of valid ports is {first}-{last}");
                 return Err(refuse(new, fault(&cause)));
             }
             if !claim(api, aim, &owner, asked).await? {
@@ -94,16 +95,24 @@ pub(super) async fn release(api: &Api, aim: &Aim<'_>, gone: &Value, kept: Option
 }
 
 async fn free(api: &Api, aim: &Aim<'_>, (owner, own): (&Bytes, &BTreeSet<i64>)) -> Result<Option<i64>, Status> {
-    let size = LAST - FIRST + 1;
-    let upper = size - BAND;
+    let (first, last) = range(api);
+    let size = last - first + 1;
+    // Dynamic picks leave the lower band to those who ask for a port by number (contract 8.9).
+    let band = (size / 32).clamp(16, 128).min(size - 1);
+    let upper = size - band;
     let start = i64::try_from(Uuid::new_v4().as_u128() % 100_000).unwrap_or(0) % upper;
-    let candidates = (0..upper).map(|step| FIRST + BAND + (start + step) % upper).chain(FIRST..FIRST + BAND);
+    let candidates = (0..upper).map(|step| first + band + (start + step) % upper).chain(first..first + band);
     for number in candidates {
         if !own.contains(&number) && claim(api, aim, owner, number).await? {
             return Ok(Some(number));
         }
     }
     Ok(None)
+}
+
+fn range(api: &Api) -> (i64, i64) {
+    let (first, last) = api.settings.node_ports;
+    (first.into(), last.into())
 }
 
 /// Takes a port; false when somebody has it.
@@ -149,11 +158,6 @@ fn owner(service: &Value) -> Bytes {
 fn key(number: i64) -> Bytes {
     Bytes::from(format!("/registry/ranges/servicenodeports/{number}"))
 }
-
-const FIRST: i64 = 30_000;
-const LAST: i64 = 32_767;
-/// Ports that dynamic picks leave to those who ask for one.
-const BAND: i64 = 86;
 
 #[cfg(test)]
 mod tests {
