@@ -213,6 +213,7 @@ pub(crate) async fn create(api: &Api, aim: &Aim<'_>, object: &Value, round: &mut
             let (outcome, bytes) = api.put(aim, &name, (Expect::Absent, Some(&draft.value)), draft.guard).await?;
             match (outcome, bytes) {
                 (Outcome::Committed(revision), Some(bytes)) => {
+                    kinds::follow(api, aim, &name).await;
                     return api.written(aim.kind, (aim.namespace, &name), (&bytes, revision));
                 }
                 (Outcome::Unguarded, _) => {
@@ -294,6 +295,7 @@ where
             return Ok(Step::Lost);
         }
         kinds::release(api, aim, &old, None).await;
+        kinds::follow(api, aim, aim.name).await;
         return Ok(Step::Done(Done::Deleted, Written::Loose(new)));
     }
     if new == old {
@@ -306,6 +308,7 @@ where
     match (outcome, bytes) {
         (Outcome::Committed(revision), Some(bytes)) => {
             kinds::release(api, aim, &old, Some(&new)).await;
+            kinds::follow(api, aim, aim.name).await;
             let written = api.written(aim.kind, (aim.namespace, aim.name), (&bytes, revision))?;
             Ok(Step::Done(Done::Updated, written))
         }
@@ -332,6 +335,7 @@ where
     let (outcome, bytes) = api.put(aim, aim.name, (Expect::Absent, Some(&draft.value)), draft.guard).await?;
     match (outcome, bytes) {
         (Outcome::Committed(revision), Some(bytes)) => {
+            kinds::follow(api, aim, aim.name).await;
             let written = api.written(aim.kind, (aim.namespace, aim.name), (&bytes, revision))?;
             Ok(Step::Done(Done::Created, written))
         }
@@ -376,7 +380,7 @@ async fn settle(api: &Api, aim: &Aim<'_>, new: &mut Value, round: &mut Round) ->
         return Err(error::invalid(Subject::kind(aim.kind, &name), &errors));
     }
     kinds::warn(aim.kind, new, &mut round.warnings);
-    round.warnings.extend(admission::validate(api, &aim.review(Operation::Create, &name, None), Some(new)).await?);
+    admission::validate(api, &aim.review(Operation::Create, &name, None), Some(new), &mut round.warnings).await?;
     match meta::text(new, "resourceVersion") {
         "" | "0" => {}
         _ => return Err(error::plain("resourceVersion should not be set on objects to be created")),
@@ -399,7 +403,7 @@ async fn admit_update(api: &Api, aim: &Aim<'_>, (new, old): (&mut Value, &Value)
     let errors = kinds::check_update(aim.kind, aim.part, new, old);
     let outcome = if errors.is_empty() {
         kinds::warn(aim.kind, new, &mut round.warnings);
-        admission::validate(api, &review, Some(new)).await.map(|warnings| round.warnings.extend(warnings))
+        admission::validate(api, &review, Some(new), &mut round.warnings).await
     } else {
         Err(error::invalid(Subject::kind(aim.kind, aim.name), &errors))
     };

@@ -108,6 +108,7 @@ async fn erase(api: &Api, aim: &Aim<'_>, object: &Arc<Object>) -> Result<Attempt
     let (outcome, _) = api.put(aim, aim.name, (Expect::At(object.revision()), None), None).await?;
     let Outcome::Committed(revision) = outcome else { return Ok(Attempt::Lost) };
     kinds::release(api, aim, &api.served(aim.kind, object)?, None).await;
+    kinds::follow(api, aim, aim.name).await;
     Ok(Attempt::Done(Removed::Gone(Written::Stored(Arc::new(object.at(revision))))))
 }
 
@@ -122,7 +123,7 @@ async fn admit(api: &Api, aim: &Aim<'_>, old: &Value) -> Result<(), Status> {
         old: Some(old),
         dry_run: aim.dry_run,
     };
-    admission::validate(api, &review, None).await.map(drop)
+    admission::validate(api, &review, None, &mut Vec::new()).await
 }
 
 fn check_preconditions(aim: &Aim<'_>, options: &DeleteOptions, old: &Value) -> Result<(), Status> {

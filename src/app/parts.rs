@@ -102,10 +102,13 @@ impl Parts {
         let outlet = Outlet { authorizer: authorizer.clone(), identity: accounts.clone() };
         upkeep::spawn(Feeder::new(&catalog, &store, outlet).run(), shutdown);
         let settings = api::Settings { event_ttl: config.builtin.event_ttl, node_ports: config.builtin.node_ports };
-        let tokens = tokens(&config, (keys, source.address));
-        let asking = Asking { authorizer: authorizer.clone(), resolver: resolver.clone(), tokens };
-        let api =
-            Arc::new(Api::new(catalog.clone(), store.clone(), shutdown.clone()).with_asking(asking).with_settings(settings));
+        let asking = Asking {
+            authorizer: authorizer.clone(),
+            resolver: resolver.clone(),
+            tokens: tokens(&config, (keys, source.address)),
+        };
+        let api = Api::new(catalog.clone(), store.clone(), shutdown.clone());
+        let api = Arc::new(api.with_asking(asking).with_settings(settings).with_metrics(metrics.clone()));
         let (booted, boot) = watch::channel(Boot::Pending);
         let settings = limits::Settings {
             read_only: clamp(config.limits.read_only),

@@ -20,6 +20,7 @@ pub use asked::{Asked, assert};
 pub use certificate::{Authorities, AuthorityError, CertificateError, Requested, Summary, requested, summarise};
 pub(crate) use certificate::{certificates, issuer_parts};
 pub use facts::{Facts, Holder, Life};
+pub use headers::Brought;
 pub use keys::{Algorithm, KeyError, PrivateKey, PublicKey};
 pub use peer::Peer;
 pub use resolver::{Anonymous, Refusal, Resolver, Reviewed, Trust, Unauthenticated};

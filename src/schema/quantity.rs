@@ -55,6 +55,11 @@ impl Quantity {
         Self::read(text).map(|(quantity, _)| quantity)
     }
 
+    /// A whole number.
+    pub fn whole(number: i64) -> Self {
+        Self { mantissa: number.into(), exponent: 0, format: Format::Decimal }
+    }
+
     /// The one form of a text; `None` when it already has it (or is no quantity).
     pub fn canonical(text: &str) -> Option<String> {
         match Self::read(text) {
@@ -86,6 +91,19 @@ impl Quantity {
         let value = power(exponent).and_then(|power| mantissa.checked_mul(power));
         let limit = if mantissa < 0 { i64::MIN } else { i64::MAX };
         value.and_then(|value| i64::try_from(value).ok()).unwrap_or(limit)
+    }
+
+    /// The thousandths, rounded up; `None` beyond int64.
+    pub fn thousandths(self) -> Option<i64> {
+        let (mantissa, exponent) = round(self.mantissa, self.exponent, -3);
+        let value = power(exponent + 3).and_then(|power| mantissa.checked_mul(power))?;
+        i64::try_from(value).ok()
+    }
+
+    /// The same amount below nothing.
+    #[must_use]
+    pub fn negated(self) -> Self {
+        Self { mantissa: -self.mantissa, ..self }
     }
 
     /// The sum, printed in the family of the first that is not nothing; `None` beyond 38 digits.

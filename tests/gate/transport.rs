@@ -368,7 +368,7 @@ fn http_2_tells_its_limits() {
         .map(|one| (u16::from_be_bytes([one[0], one[1]]), u32::from_be_bytes(one[2..6].try_into().unwrap())))
         .collect();
     assert_eq!(settings.get(&3), Some(&250), "streams of a connection");
-    assert_eq!(settings.get(&4), Some(&(256 << 10)), "the window of a stream");
+    assert_eq!(settings.get(&4), Some(&(128 << 10)), "the window of a stream");
     assert_eq!(settings.get(&6), Some(&(32 << 10)), "bytes of headers");
 }
 

@@ -141,6 +141,13 @@ impl Kubectl {
         String::from_utf8_lossy(&output.stderr).into_owned()
     }
 
+    /// Runs it; its standard output. It must fail.
+    pub fn fail_out(&self, args: &[&str]) -> String {
+        let output = self.command(args).output().expect("kubectl is on the PATH");
+        assert!(!output.status.success(), "kubectl {} succeeded", args.join(" "));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
     /// Starts it and leaves it running.
     pub fn spawn(&self, args: &[&str]) -> Output {
         Output::of(self.command(args).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("kubectl is on the PATH"))

@@ -49,7 +49,7 @@ impl Raw {
         self.stream.write_all(bytes).and_then(|()| self.stream.flush()).is_ok()
     }
 
-    /// The next answer; `None` when the connection ended first. `head` says that the request was HEAD: the answer has no body.
+    /// The next answer to `method`; `None` when the connection ended first. The answer to HEAD has no body.
     pub fn answer_to(&mut self, method: &str) -> Option<RawAnswer> {
         loop {
             let end = loop {

@@ -1,36 +1,40 @@
-//! LimitRanger: what a container gets that asks for nothing, and how much or little one may ask for.
+//! LimitRanger: containers get the amounts that a namespace has as defaults; what is too small, too big or too uneven is refused.
 
-use std::collections::BTreeMap;
+use serde_json::{Map, Value};
 
-use serde_json::{Value, json};
-
-use super::{Operation, Review};
-use crate::api::{Api, kinds, meta};
+use super::amount::{self, Amounts, Overhead, Side, list};
+use super::{Operation, Review, within};
+use crate::api::Api;
 use crate::schema::quantity::Quantity;
 use crate::status::Status;
 
-/// Amounts by resource.
-type Amounts = BTreeMap<String, Quantity>;
+/// Amounts that a limit is held against, and what they are of: a container, a pod, a claim.
+struct Held<'a> {
+    kind: &'a str,
+    requests: Amounts,
+    limits: Amounts,
+}
 
 pub(super) fn admit(api: &Api, review: &Review<'_>, pod: &mut Value) {
-    if !review.is("", "pods", Operation::Create) {
+    if !concerns(review) || review.kind.plural != "pods" {
         return;
     }
-    for range in ranges(api, review.namespace) {
+    for range in ranges(api, review) {
         fill(&range, pod);
     }
 }
 
 pub(super) fn check(api: &Api, review: &Review<'_>, object: Option<&Value>) -> Result<(), Status> {
-    let Some(object) = object.filter(|object| !meta::is_deleting(object)) else { return Ok(()) };
-    let resized = review.kind.plural == "pods" && review.subresource == "resize";
-    let faults: fn(&Value, &Value) -> Vec<String> = match (review.kind.group.as_str(), review.kind.plural.as_str()) {
-        ("", "pods") if review.is("", "pods", Operation::Create) || resized => pod_faults,
-        ("", "persistentvolumeclaims") if review.subresource.is_empty() => claim_faults,
-        _ => return Ok(()),
-    };
-    for range in ranges(api, review.namespace) {
-        match faults(&range, object).as_slice() {
+    let Some(object) = object.filter(|_| concerns(review)) else { return Ok(()) };
+    for range in ranges(api, review) {
+        let mut faults = Vec::new();
+        for limit in list(&range["spec"], "limits") {
+            for held in held(limit["type"].as_str().unwrap_or(""), object, review.kind.plural == "pods") {
+                held.check(limit, &mut faults);
+            }
+        }
+        faults.dedup();
+        match faults.as_slice() {
             [] => {}
             [one] => return Err(review.forbid(object, one)),
             many => return Err(review.forbid(object, format!("[{}]", many.join(", ")))),
@@ -39,25 +43,38 @@ pub(super) fn check(api: &Api, review: &Review<'_>, object: Option<&Value>) -> R
     Ok(())
 }
 
-fn ranges(api: &Api, namespace: &str) -> Vec<Value> {
-    super::content(api, ("", "limitranges"), namespace).iter().map(|range| range.value()).collect()
+/// New pods, pods that are resized, and claims; not what is on its way out.
+fn concerns(review: &Review<'_>) -> bool {
+    let plural = review.kind.plural.as_str();
+    let meant = match (review.subresource, review.operation) {
+        ("", Operation::Create) => matches!(plural, "pods" | "persistentvolumeclaims"),
+        ("", Operation::Update) => plural == "persistentvolumeclaims",
+        ("resize", Operation::Update) => plural == "pods",
+        _ => false,
+    };
+    meant && review.kind.group.is_empty() && review.old.is_none_or(|old| old["metadata"]["deletionTimestamp"].is_null())
 }
 
-/// The limits of a type.
-fn limits<'a>(range: &'a Value, of: &'a str) -> impl Iterator<Item = &'a Value> {
-    range["spec"]["limits"].as_array().into_iter().flatten().filter(move |limit| limit["type"] == of)
+fn ranges(api: &Api, review: &Review<'_>) -> Vec<Value> {
+    let kind = api.catalog.find("", "v1", "limitranges");
+    kind.map(|kind| within(api, kind, review.namespace)).unwrap_or_default().iter().map(|range| range.value()).collect()
 }
 
-/// Gives every container what it does not say itself.
+/// Sets what containers leave open to the defaults, and says so in an annotation.
 fn fill(range: &Value, pod: &mut Value) {
+    let (mut requests, mut limits) = (Map::new(), Map::new());
+    for limit in list(&range["spec"], "limits").filter(|limit| limit["type"] == "Container") {
+        requests.extend(limit["defaultRequest"].as_object().cloned().unwrap_or_default());
+        limits.extend(limit["default"].as_object().cloned().unwrap_or_default());
+    }
     let mut told = Vec::new();
-    for (list, word) in [("containers", "container"), ("initContainers", "init container")] {
-        for container in pod["spec"][list].as_array_mut().into_iter().flatten() {
+    for (containers, word) in [("containers", "container"), ("initContainers", "init container")] {
+        for container in pod["spec"][containers].as_array_mut().into_iter().flatten() {
             let name = container["name"].as_str().unwrap_or("").to_owned();
-            for (member, defaults, what) in [("requests", "defaultRequest", "request"), ("limits", "default", "limit")] {
-                let set = give(range, container, (member, defaults));
+            for (member, defaults, side) in [("requests", &requests, "request"), ("limits", &limits, "limit")] {
+                let set = complete(&mut container["resources"], member, defaults);
                 if !set.is_empty() {
-                    told.push(format!("{} {what} for {word} {name}", set.join(", ")));
+                    told.push(format!("{} {side} for {word} {name}", set.join(", ")));
                 }
             }
         }
@@ -67,219 +84,142 @@ fn fill(range: &Value, pod: &mut Value) {
     }
 }
 
-/// Gives what is missing; which resources were.
-fn give(range: &Value, container: &mut Value, (member, defaults): (&str, &str)) -> Vec<String> {
-    let mut set = Vec::new();
-    for (resource, amount) in limits(range, "Container").flat_map(|limit| limit[defaults].as_object().into_iter().flatten()) {
-        let own = &mut container["resources"];
-        if own[member].get(resource).is_none() {
-            if !own[member].is_object() {
-                own[member] = json!({});
-            }
-            own[member][resource] = amount.clone();
-            set.push(resource.clone());
-        }
+/// The names of what was set, ordered.
+fn complete(resources: &mut Value, member: &str, defaults: &Map<String, Value>) -> Vec<String> {
+    let mut set: Vec<String> = defaults.keys().filter(|name| resources[member].get(name).is_none()).cloned().collect();
+    set.sort_unstable();
+    for name in &set {
+        resources[member][name] = defaults[name].clone();
     }
-    set.sort();
     set
 }
 
-fn pod_faults(range: &Value, pod: &Value) -> Vec<String> {
-    let mut faults = Vec::new();
-    let lists = ["containers", "initContainers"].into_iter();
-    let containers: Vec<&Value> = lists.flat_map(|list| pod["spec"][list].as_array().into_iter().flatten()).collect();
-    for limit in limits(range, "Container") {
-        for container in &containers {
-            let resources = &container["resources"];
-            compare(limit, (&amounts(&resources["requests"]), &amounts(&resources["limits"])), &mut faults);
-        }
-    }
-    for limit in limits(range, "Pod") {
-        compare(limit, (&total(pod, "requests"), &total(pod, "limits")), &mut faults);
-    }
-    faults
-}
-
-fn claim_faults(range: &Value, claim: &Value) -> Vec<String> {
-    let mut faults = Vec::new();
-    let requests = amounts(&claim["spec"]["resources"]["requests"]);
-    for limit in limits(range, CLAIM) {
-        let max = amounts(&limit["max"]);
-        for (name, most) in &max {
-            match requests.get(name) {
-                None => faults.push(format!("maximum {name} usage per {CLAIM} is {most}.  No request is specified")),
-                Some(own) if own > most => {
-                    faults.push(format!("maximum {name} usage per {CLAIM} is {most}, but request is {own}"));
-                }
-                Some(_) => {}
-            }
-        }
-        let least = json!({"type": CLAIM, "min": limit["min"]});
-        compare(&least, (&requests, &Amounts::new()), &mut faults);
-    }
-    faults
-}
-
-fn compare(limit: &Value, (requests, limits): (&Amounts, &Amounts), faults: &mut Vec<String>) {
-    let of = limit["type"].as_str().unwrap_or("");
-    for (name, least) in &amounts(&limit["min"]) {
-        match (requests.get(name), limits.get(name)) {
-            (None, _) => faults.push(format!("minimum {name} usage per {of} is {least}.  No request is specified")),
-            (Some(own), _) if own < least => {
-                faults.push(format!("minimum {name} usage per {of} is {least}, but request is {own}"))
-            }
-            (_, Some(own)) if own < least => faults.push(format!("minimum {name} usage per {of} is {least}, but limit is {own}")),
-            _ => {}
-        }
-    }
-    for (name, most) in &amounts(&limit["max"]) {
-        match (requests.get(name), limits.get(name)) {
-            (_, None) => faults.push(format!("maximum {name} usage per {of} is {most}.  No limit is specified")),
-            (_, Some(own)) if own > most => faults.push(format!("maximum {name} usage per {of} is {most}, but limit is {own}")),
-            (Some(own), _) if own > most => faults.push(format!("maximum {name} usage per {of} is {most}, but request is {own}")),
-            _ => {}
-        }
-    }
-    for (name, most) in &amounts(&limit["maxLimitRequestRatio"]) {
-        let head = format!("{name} max limit to request ratio per {of} is {most}, but");
-        let some = |own: Option<&Quantity>| own.filter(|own| !own.is_zero()).copied();
-        match (some(requests.get(name)), some(limits.get(name))) {
-            (None, _) => faults.push(format!("{head} no request is specified or request is 0")),
-            (_, None) => faults.push(format!("{head} no limit is specified or limit is 0")),
-            (Some(request), Some(own)) => {
-                let ratio = number(own) / number(request);
-                if ratio > number(*most) {
-                    faults.push(format!("{head} provided ratio is {ratio:.6}"));
-                }
-            }
-        }
-    }
-}
-
-/// What a pod needs altogether: its containers at once, or one of those before them, if that is more. A resource that not every
-/// container names is not known.
-fn total(pod: &Value, member: &str) -> Amounts {
-    let list = |list: &str| -> Vec<Amounts> {
-        let containers = pod["spec"][list].as_array().into_iter().flatten();
-        containers.map(|container| amounts(&container["resources"][member])).collect()
+/// What a limit of this type is held against.
+fn held<'a>(kind: &'a str, object: &Value, is_pod: bool) -> Vec<Held<'a>> {
+    let spec = &object["spec"];
+    let own = |of: &Value| Held {
+        kind,
+        requests: amount::of(&of["resources"]["requests"]),
+        limits: amount::of(&of["resources"]["limits"]),
     };
-    let containers = list("containers");
-    let mut sum = containers.first().cloned().unwrap_or_default();
-    for other in containers.iter().skip(1) {
-        sum = sum.iter().filter_map(|(name, own)| Some((name.clone(), own.plus(*other.get(name)?)?))).collect();
+    let whole = |side| amount::pod(spec, side, Overhead::Ignored);
+    match (kind, is_pod) {
+        ("Container", true) => list(spec, "containers").chain(list(spec, "initContainers")).map(own).collect(),
+        ("Pod", true) => vec![Held { kind, requests: whole(Side::Requests), limits: whole(Side::Limits) }],
+        ("PersistentVolumeClaim", false) => vec![Held { limits: Amounts::new(), ..own(spec) }],
+        _ => Vec::new(),
     }
-    for (name, own) in list("initContainers").into_iter().flatten() {
-        let most = sum.entry(name).or_insert(own);
-        if own > *most {
-            *most = own;
+}
+
+impl Held<'_> {
+    fn check(&self, limit: &Value, faults: &mut Vec<String>) {
+        for (name, least) in amount::of(&limit["min"]) {
+            faults.extend(self.least(&name, least));
+        }
+        for (name, most) in amount::of(&limit["max"]) {
+            let of_claim = self.kind == "PersistentVolumeClaim";
+            faults.extend(if of_claim { self.most_requested(&name, most) } else { self.most(&name, most) });
+        }
+        for (name, ratio) in amount::of(&limit["maxLimitRequestRatio"]) {
+            faults.extend(self.ratio(&name, ratio));
         }
     }
-    sum
-}
 
-fn amounts(value: &Value) -> Amounts {
-    let members = value.as_object().into_iter().flatten();
-    members.filter_map(|(name, amount)| Some((name.clone(), Quantity::parse(amount.as_str()?).ok()?))).collect()
-}
+    fn least(&self, name: &str, least: Quantity) -> Option<String> {
+        let head = format!("minimum {name} usage per {} is {least}", self.kind);
+        match (self.requests.get(name), self.limits.get(name)) {
+            (None, _) => Some(format!("{head}.  No request is specified")),
+            (Some(request), _) if *request < least => Some(format!("{head}, but request is {request}")),
+            (_, Some(limit)) if *limit < least => Some(format!("{head}, but limit is {limit}")),
+            _ => None,
+        }
+    }
 
-/// Near enough for a ratio.
-fn number(quantity: Quantity) -> f64 {
-    kinds::nanos(&quantity.to_string()).map_or(0.0, |nanos| nanos as f64 / 1e9)
+    fn most(&self, name: &str, most: Quantity) -> Option<String> {
+        let head = format!("maximum {name} usage per {} is {most}", self.kind);
+        match (self.limits.get(name), self.requests.get(name)) {
+            (None, _) => Some(format!("{head}.  No limit is specified")),
+            (Some(limit), _) if *limit > most => Some(format!("{head}, but limit is {limit}")),
+            (_, Some(request)) if *request > most => Some(format!("{head}, but request is {request}")),
+            _ => None,
+        }
+    }
+
+    fn most_requested(&self, name: &str, most: Quantity) -> Option<String> {
+        let head = format!("maximum {name} usage per {} is {most}", self.kind);
+        match self.requests.get(name) {
+            None => Some(format!("{head}.  No request is specified")),
+            Some(request) if *request > most => Some(format!("{head}, but request is {request}")),
+            Some(_) => None,
+        }
+    }
+
+    #[allow(clippy::cast_precision_loss, reason = "kube-apiserver prints what a double makes of it")]
+    fn ratio(&self, name: &str, ratio: Quantity) -> Option<String> {
+        let head = format!("{name} max limit to request ratio per {} is {ratio}", self.kind);
+        let thousandths = |amount: &Quantity| amount.thousandths().filter(|amount| *amount != 0);
+        let Some(request) = self.requests.get(name).and_then(thousandths) else {
+            return Some(format!("{head}, but no request is specified or request is 0"));
+        };
+        let Some(limit) = self.limits.get(name).and_then(thousandths) else {
+            return Some(format!("{head}, but no limit is specified or limit is 0"));
+        };
+        let own = limit as f64 / request as f64;
+        let most = ratio.thousandths().unwrap_or(i64::MAX) as f64;
+        (own * 1000.0 > most).then(|| format!("{head}, but provided ratio is {own:.6}"))
+    }
 }
 
 const ANNOTATION: &str = "kubernetes.io/limit-ranger";
-const CLAIM: &str = "PersistentVolumeClaim";
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
-    fn range(limit: Value) -> Value {
-        json!({"spec": {"limits": [limit]}})
+    fn faults(limit: &Value, pod: &Value) -> String {
+        let mut faults = Vec::new();
+        for held in held(limit["type"].as_str().expect("a type"), pod, pod["spec"]["containers"].is_array()) {
+            held.check(limit, &mut faults);
+        }
+        faults.join("; ")
     }
 
     #[test]
-    fn containers_get_what_they_do_not_say() {
-        let range =
-            range(json!({"type": "Container", "default": {"cpu": "500m", "memory": "1Gi"}, "defaultRequest": {"cpu": "100m"}}));
-        let mut pod = json!({"spec": {"containers": [{"name": "c", "resources": {"limits": {"cpu": "2"}}}], "initContainers": [{"name": "i"}]}});
+    fn defaults_are_set_and_told() {
+        let range = json!({"spec": {"limits": [
+            {"type": "Container", "default": {"cpu": "500m", "memory": "256Mi"}, "defaultRequest": {"cpu": "100m", "memory": "256Mi"}},
+            {"type": "Pod", "max": {"cpu": "2"}}]}});
+        let mut pod = json!({"metadata": {}, "spec": {"containers": [{"name": "a"}, {"name": "b", "resources": {"limits": {"cpu": "1", "memory": "1Mi"}, "requests": {"cpu": "1"}}}],
+            "initContainers": [{"name": "i", "resources": {"limits": {"cpu": "1", "memory": "1Mi"}}}]}});
         fill(&range, &mut pod);
-        assert_eq!(
-            pod["spec"]["containers"][0]["resources"],
-            json!({"limits": {"cpu": "2", "memory": "1Gi"}, "requests": {"cpu": "100m"}})
-        );
+        assert_eq!(pod["spec"]["containers"][0]["resources"]["requests"], json!({"cpu": "100m", "memory": "256Mi"}));
+        assert_eq!(pod["spec"]["containers"][1]["resources"]["limits"], json!({"cpu": "1", "memory": "1Mi"}));
         assert_eq!(
             pod["metadata"]["annotations"][ANNOTATION],
-            "LimitRanger plugin set: cpu request for container c; memory limit for container c; cpu request for init container i; cpu, \
-             memory limit for init container i"
+            "LimitRanger plugin set: cpu, memory request for container a; cpu, memory limit for container a; \
+             memory request for container b; cpu, memory request for init container i"
         );
-        let once = pod.clone();
-        fill(&range, &mut pod);
-        assert_eq!(pod, once);
     }
 
     #[test]
-    fn faults() {
-        let container = |requests: Value, limits: Value| json!({"resources": {"requests": requests, "limits": limits}});
+    fn too_little_too_much_too_uneven() {
+        let with = |resources: Value| json!({"spec": {"containers": [{"name": "c", "resources": resources}]}});
+        #[rustfmt::skip]
         let rows = [
-            (
-                json!({"type": "Container", "max": {"cpu": "2"}}),
-                json!({}),
-                json!({"cpu": "3"}),
-                "maximum cpu usage per Container is 2, but limit is 3",
-            ),
-            (
-                json!({"type": "Container", "max": {"cpu": "2"}}),
-                json!({}),
-                json!({}),
-                "maximum cpu usage per Container is 2.  No limit is specified",
-            ),
-            (
-                json!({"type": "Container", "max": {"cpu": "2"}}),
-                json!({"cpu": "3"}),
-                json!({"cpu": "1"}),
-                "maximum cpu usage per Container is 2, but request is 3",
-            ),
-            (
-                json!({"type": "Container", "min": {"cpu": "100m"}}),
-                json!({"cpu": "50m"}),
-                json!({}),
-                "minimum cpu usage per Container is 100m, but request is 50m",
-            ),
-            (
-                json!({"type": "Container", "min": {"cpu": "100m"}}),
-                json!({}),
-                json!({}),
-                "minimum cpu usage per Container is 100m.  No request is specified",
-            ),
-            (
-                json!({"type": "Container", "maxLimitRequestRatio": {"cpu": "2"}}),
-                json!({"cpu": "100m"}),
-                json!({"cpu": "300m"}),
-                "cpu max limit to request ratio per Container is 2, but provided ratio is 3.000000",
-            ),
-            (
-                json!({"type": "Pod", "max": {"memory": "1Gi"}}),
-                json!({}),
-                json!({"memory": "2Gi"}),
-                "maximum memory usage per Pod is 1Gi, but limit is 2Gi",
-            ),
-            (json!({"type": "Container", "max": {"cpu": "2"}}), json!({}), json!({"cpu": "2"}), ""),
+            (json!({"type": "Container", "max": {"cpu": "2"}}), with(json!({"limits": {"cpu": "3"}})), "maximum cpu usage per Container is 2, but limit is 3"),
+            (json!({"type": "Container", "max": {"cpu": "2"}}), with(json!({})), "maximum cpu usage per Container is 2.  No limit is specified"),
+            (json!({"type": "Container", "min": {"cpu": "2"}}), with(json!({"requests": {"cpu": "1"}})), "minimum cpu usage per Container is 2, but request is 1"),
+            (json!({"type": "Container", "min": {"memory": "1Gi"}}), with(json!({})), "minimum memory usage per Container is 1Gi.  No request is specified"),
+            (json!({"type": "Pod", "max": {"memory": "1Gi"}}), with(json!({"limits": {"memory": "2Gi"}})), "maximum memory usage per Pod is 1Gi, but limit is 2Gi"),
+            (json!({"type": "Container", "maxLimitRequestRatio": {"cpu": "2"}}), with(json!({"limits": {"cpu": "3"}, "requests": {"cpu": "1"}})), "cpu max limit to request ratio per Container is 2, but provided ratio is 3.000000"),
+            (json!({"type": "Container", "maxLimitRequestRatio": {"cpu": "2"}}), with(json!({"limits": {"cpu": "2"}, "requests": {"cpu": "1"}})), ""),
+            (json!({"type": "PersistentVolumeClaim", "max": {"storage": "1Gi"}}), json!({"spec": {"resources": {"requests": {"storage": "2Gi"}}}}), "maximum storage usage per PersistentVolumeClaim is 1Gi, but request is 2Gi"),
+            (json!({"type": "PersistentVolumeClaim", "max": {"storage": "1Gi"}}), with(json!({})), ""),
         ];
-        for (limit, requests, limits, expected) in rows {
-            let pod = json!({"spec": {"containers": [container(requests, limits)]}});
-            assert_eq!(pod_faults(&range(limit), &pod).join("; "), expected);
+        for (limit, pod, expected) in rows {
+            assert_eq!(faults(&limit, &pod), expected, "{limit} {pod}");
         }
-    }
-
-    #[test]
-    fn a_pod_needs_the_sum_or_its_greediest_beginning() {
-        let with = |cpu: &str| json!({"resources": {"requests": {"cpu": cpu}}});
-        let pod = json!({"spec": {"containers": [with("1"), with("500m")], "initContainers": [with("2")]}});
-        assert_eq!(total(&pod, "requests")["cpu"].to_string(), "2");
-        let pod = json!({"spec": {"containers": [with("1"), with("500m")], "initContainers": [with("1")]}});
-        assert_eq!(total(&pod, "requests")["cpu"].to_string(), "1500m");
-        let pod = json!({"spec": {"containers": [with("1"), {}]}});
-        assert!(total(&pod, "requests").is_empty());
     }
 }

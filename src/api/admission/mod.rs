@@ -1,6 +1,7 @@
 //! The admission plugins that are on by default, in kube-apiserver's order: all mutating ones, then all validating ones (contract 7.1).
 
 mod account;
+mod amount;
 mod class;
 mod escalation;
 mod lifecycle;
@@ -16,6 +17,7 @@ mod signer;
 mod toleration;
 mod volume;
 
+use std::ops::Bound;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -94,32 +96,30 @@ pub async fn mutate(api: &Api, review: &Review<'_>, object: &mut Value) -> Resul
     escalation::admit(api, review, object)
 }
 
-/// Lets the validating plugins look at the final object (`None` for deletions, which nothing has looked at before). What the client
-/// should know comes back.
+/// Lets the validating plugins look at the final object (`None` for deletions); what they have to say to the client goes to `warnings`.
 ///
 /// # Errors
 /// The refusal of a plugin.
-pub async fn validate(api: &Api, review: &Review<'_>, object: Option<&Value>) -> Result<Vec<String>, Status> {
+pub async fn validate(api: &Api, review: &Review<'_>, object: Option<&Value>, warnings: &mut Vec<String>) -> Result<(), Status> {
     lifecycle::check(review)?;
     if review.operation == Operation::Delete {
         restriction::admit(api, review, review.old.unwrap_or(&Value::Null))?;
     }
     limit::check(api, review, object)?;
-    let warnings = security::check(api, review, object)?;
+    security::check(api, review, object, warnings)?;
     priority::check(api, review, object)?;
     resize::check(api, review, object)?;
     signer::check(api, review, object)?;
-    quota::check(api, review, object).await?;
-    Ok(warnings)
+    quota::charge(api, review, object).await
 }
 
-/// The objects of a resource in a namespace.
-fn content(api: &Api, (group, plural): (&str, &str), namespace: &str) -> Vec<Arc<Object>> {
-    let Some(storage) = api.catalog.find(group, "v1", plural).and_then(|kind| kind.storage.as_ref()) else { return Vec::new() };
-    let from = Bytes::from(format!("{namespace}/"));
+/// The objects of a kind in a namespace, ordered by name.
+fn within(api: &Api, kind: &Kind, namespace: &str) -> Vec<Arc<Object>> {
+    let Some(storage) = &kind.storage else { return Vec::new() };
+    let first = Bytes::from(kind.name_in_space(namespace, ""));
     let root = api.store.view().root(storage.space);
-    let own = root.items.range(from.clone()..).take_while(|(name, _)| name.starts_with(&from));
-    own.map(|(_, object)| Arc::clone(object)).collect()
+    let all = root.items.range((Bound::Included(first.clone()), Bound::Unbounded));
+    all.take_while(|(name, _)| name.starts_with(&first)).map(|(_, object)| Arc::clone(object)).collect()
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod config;
 mod default;
 mod event;
 mod field;
+mod follow;
 mod job;
 mod namespace;
 mod network;
@@ -35,8 +36,8 @@ use crate::request::DeleteOptions;
 use crate::status::Status;
 
 pub(crate) use field::{is_empty, selects};
+pub(crate) use follow::follow;
 pub(crate) use pod::qos;
-pub(crate) use quantity::nanos;
 pub(crate) use service::Range;
 
 /// The part of an object that a write may change.

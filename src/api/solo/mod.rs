@@ -5,7 +5,7 @@
 
 mod account;
 mod aggregate;
-mod follow;
+pub(super) mod follow;
 mod garbage;
 mod namespace;
 mod quota;

@@ -80,7 +80,7 @@ impl Desk<'_> {
         let now = Timestamp::now();
         fill(&mut wish, tokens, (&account, now));
         check(&wish)?;
-        warnings.extend(admission::validate(self.api, &self.review(), Some(&wish)).await?);
+        admission::validate(self.api, &self.review(), Some(&wish), warnings).await?;
         let bound = self.bound(&wish["spec"]["boundObjectRef"])?;
         let spec = &mut wish["spec"];
         let mut lifetime = spec["expirationSeconds"].as_u64().unwrap_or(HOUR);

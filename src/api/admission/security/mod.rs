@@ -1,239 +1,170 @@
-//! PodSecurity: the standard that a namespace's labels demand of its pods, and warn of.
+//! PodSecurity: what pods may ask of their node, by the labels of their namespace.
 
 mod check;
+mod label;
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{Operation, Review};
-use crate::api::error::{self, FieldError, Subject, quoted};
-use crate::api::object::Object;
+use super::{Operation, Review, within};
+use crate::api::error::{self, Subject};
+use crate::api::kinds::is_empty;
 use crate::api::{Api, meta};
 use crate::status::Status;
-use check::{Pod, Violation, violations};
+use check::{Finding, Pod};
+use label::{Level, Policy, Standard};
 
-/// How much a pod may.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Level {
-    Privileged,
-    Baseline,
-    Restricted,
-}
-
-/// A level in the words of a version.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Standard {
-    level: Level,
-    /// `latest` or `v1.30`
-    version: String,
-}
-
-/// What the labels of a namespace say.
-struct Policy {
-    enforce: Standard,
-    warn: Standard,
-    faults: Vec<FieldError>,
-}
-
-/// Refuses pods below the standard; what comes back warns of those below another.
-pub(super) fn check(api: &Api, review: &Review<'_>, object: Option<&Value>) -> Result<Vec<String>, Status> {
-    let Some(object) = object else { return Ok(Vec::new()) };
-    match (review.kind.group.as_str(), review.kind.plural.as_str()) {
-        ("", "namespaces") if review.subresource.is_empty() => namespace(api, review, object),
-        ("", "pods") if !IGNORED.contains(&review.subresource) => pod(api, review, object),
-        _ if review.subresource.is_empty() => Ok(template(review, object)
-            .map_or_else(Vec::new, |pod| policy(api, review.namespace).map_or_else(Vec::new, |policy| warnings(&policy, &pod)))),
-        _ => Ok(Vec::new()),
+pub(super) fn check(api: &Api, review: &Review<'_>, object: Option<&Value>, warnings: &mut Vec<String>) -> Result<(), Status> {
+    let Some(object) = object.filter(|_| review.operation != Operation::Delete) else { return Ok(()) };
+    match (review.kind.group.as_str(), review.kind.plural.as_str(), review.subresource) {
+        ("", "namespaces", "") => check_namespace(api, review, object, warnings),
+        ("", "pods", "" | "ephemeralcontainers" | "resize") => check_pod(api, review, object, warnings),
+        ("", "podtemplates", "") => warn(api, review, &object["template"], warnings),
+        ("batch", "cronjobs", "") => warn(api, review, &object["spec"]["jobTemplate"]["spec"]["template"], warnings),
+        ("apps" | "batch", "deployments" | "replicasets" | "statefulsets" | "daemonsets" | "jobs", "")
+        | ("", "replicationcontrollers", "") => warn(api, review, &object["spec"]["template"], warnings),
+        _ => Ok(()),
     }
 }
 
-fn pod(api: &Api, review: &Review<'_>, object: &Value) -> Result<Vec<String>, Status> {
-    if review.operation == Operation::Update && !review.old.is_none_or(|old| matters(object, old)) {
-        return Ok(Vec::new());
+/// Labels must be readable; pods that a stricter one would not let in are told of.
+fn check_namespace(api: &Api, review: &Review<'_>, new: &Value, warnings: &mut Vec<String>) -> Result<(), Status> {
+    let own = Policy::of(&new["metadata"]["labels"]);
+    let before = review.old.map(|old| Policy::of(&old["metadata"]["labels"]));
+    let refused = !own.faults.is_empty() && before.as_ref().is_none_or(|before| before.faults != own.faults);
+    if refused {
+        return Err(error::invalid(Subject::kind(review.kind, meta::text(new, "name")), &own.faults));
     }
-    let Some(policy) = policy(api, review.namespace) else { return Ok(Vec::new()) };
-    let pod = Pod { metadata: &object["metadata"], spec: &object["spec"] };
-    let found = policy.enforce.violations(&pod);
+    let Some(before) = before else { return Ok(()) };
+    let looser = own.enforce.version == before.enforce.version && own.enforce.level <= before.enforce.level;
+    if own.enforce != before.enforce && own.enforce.level != Level::Privileged && !looser {
+        warnings.extend(existing(api, meta::text(new, "name"), own.enforce));
+    }
+    Ok(())
+}
+
+fn check_pod(api: &Api, review: &Review<'_>, pod: &Value, warnings: &mut Vec<String>) -> Result<(), Status> {
+    let Some(policy) = policy(api, review) else { return Ok(()) };
+    let same = review.operation == Operation::Update && review.old.is_some_and(|old| !differs(pod, old));
+    if same || policy.faults.is_empty() && policy.is_open() {
+        return Ok(());
+    }
+    let pod_or_template = Pod::of(pod);
+    let found = check::all(policy.enforce, &pod_or_template);
     if !found.is_empty() {
-        let cause = format!("violates PodSecurity {}: {}", quoted(&policy.enforce.to_string()), details(&found));
-        return Err(review.forbid(object, cause));
+        return Err(review.forbid(pod, format!("violates PodSecurity \"{}\": {}", policy.enforce, details(&found))));
     }
-    Ok(warnings(&policy, &pod))
+    warnings.extend(would_violate(policy.warn, &pod_or_template));
+    Ok(())
 }
 
-/// Labels that say nothing are refused; a stricter standard is held against the pods that are there.
-fn namespace(api: &Api, review: &Review<'_>, new: &Value) -> Result<Vec<String>, Status> {
-    let own = Policy::of(|key| new["metadata"]["labels"][key].as_str().map(str::to_owned));
-    let old = review.old.unwrap_or(&Value::Null);
-    let before = Policy::of(|key| old["metadata"]["labels"][key].as_str().map(str::to_owned));
-    if !own.faults.is_empty() && own.faults != before.faults {
-        return Err(error::invalid(Subject::kind(review.kind, review.name), &own.faults));
+/// What makes pods is only warned of.
+fn warn(api: &Api, review: &Review<'_>, template: &Value, warnings: &mut Vec<String>) -> Result<(), Status> {
+    if !is_empty(&template["spec"])
+        && let Some(policy) = policy(api, review)
+    {
+        warnings.extend(would_violate(policy.warn, &Pod::of(template)));
     }
-    let relaxed = own.enforce.version == before.enforce.version && own.enforce.level <= before.enforce.level;
-    if review.operation == Operation::Create || own.enforce == before.enforce || relaxed {
-        return Ok(Vec::new());
-    }
-    Ok(of_pods(api, review.name, &own.enforce))
+    Ok(())
 }
 
-/// Which pods of a namespace are below a standard.
-fn of_pods(api: &Api, namespace: &str, standard: &Standard) -> Vec<String> {
-    let pods = super::content(api, ("", "pods"), namespace);
-    let mut met: BTreeMap<String, (String, usize)> = BTreeMap::new();
-    for pod in pods.iter().take(MOST).map(|pod| pod.value()) {
-        let found = standard.violations(&Pod { metadata: &pod["metadata"], spec: &pod["spec"] });
-        if found.is_empty() {
-            continue;
+fn would_violate(standard: Standard, pod: &Pod<'_>) -> Option<String> {
+    let found = check::all(standard, pod);
+    (!found.is_empty()).then(|| format!("would violate PodSecurity \"{standard}\": {}", details(&found)))
+}
+
+fn policy(api: &Api, review: &Review<'_>) -> Option<Policy> {
+    let namespace = api.seen(api.catalog.find("", "v1", "namespaces")?, "", review.namespace)?;
+    Some(Policy::of(&namespace.value()["metadata"]["labels"]))
+}
+
+/// Whether an update changes more than what every pod may change.
+fn differs(new: &Value, old: &Value) -> bool {
+    let telling = |pod: &Value| {
+        let mut spec = pod["spec"].clone();
+        for list in ["containers", "initContainers"] {
+            for container in spec[list].as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
+                container.remove("image");
+                container.remove("resources");
+            }
         }
-        let reasons: Vec<&str> = found.iter().map(|one| one.reason.as_str()).collect();
-        let (_, count) = met.entry(reasons.join(", ")).or_insert_with(|| (meta::text(&pod, "name").to_owned(), 0));
-        *count += 1;
+        if let Some(members) = spec.as_object_mut() {
+            for member in
+                ["activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds", "schedulingGates", "nodeSelector"]
+            {
+                members.remove(member);
+            }
+        }
+        let annotations = pod["metadata"]["annotations"].as_object().into_iter().flatten();
+        let profiles: Vec<(String, Value)> = annotations
+            .filter(|(key, _)| key.contains("seccomp.security.") || key.contains("apparmor.security."))
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect();
+        (spec, profiles)
+    };
+    telling(new) != telling(old)
+}
+
+/// What to say of the pods that are there already.
+fn existing(api: &Api, namespace: &str, standard: Standard) -> Vec<String> {
+    let Some(kind) = api.catalog.find("", "v1", "pods") else { return Vec::new() };
+    let pods = prioritised(within(api, kind, namespace).iter().map(|pod| pod.value()).collect());
+    let mut by_reason: BTreeMap<String, (String, usize)> = BTreeMap::new();
+    for pod in pods.iter().take(MOST) {
+        let found = check::all(standard, &Pod::of(pod));
+        if !found.is_empty() {
+            let reasons: Vec<&str> = found.iter().map(|finding| finding.reason.as_str()).collect();
+            let known = by_reason.entry(reasons.join(", ")).or_insert_with(|| (meta::text(pod, "name").to_owned(), 0));
+            known.1 += 1;
+        }
     }
-    let mut warnings = Vec::new();
+    let mut told = Vec::new();
     if pods.len() > MOST {
         let all = pods.len();
-        warnings.push(format!("new PodSecurity enforce level only checked against the first {MOST} of {all} existing pods"));
+        told.push(format!("new PodSecurity enforce level only checked against the first {MOST} of {all} existing pods"));
     }
-    if !met.is_empty() {
-        let (own, level) = (quoted(namespace), quoted(&standard.to_string()));
-        warnings.push(format!("existing pods in namespace {own} violate the new PodSecurity enforce level {level}"));
+    if !by_reason.is_empty() {
+        let quoted = error::quoted(namespace);
+        told.push(format!("existing pods in namespace {quoted} violate the new PodSecurity enforce level \"{standard}\""));
     }
-    let mut lines: Vec<String> = met
-        .into_iter()
-        .map(|(reasons, (name, count))| match count {
-            1 => format!("{name}: {reasons}"),
-            2 => format!("{name} (and 1 other pod): {reasons}"),
-            more => format!("{name} (and {} other pods): {reasons}", more - 1),
-        })
-        .collect();
-    lines.sort();
-    warnings.extend(lines);
-    warnings
+    let mut lines: Vec<String> = by_reason.into_iter().map(|(reason, (pod, count))| line(&reason, &pod, count)).collect();
+    lines.sort_unstable();
+    told.extend(lines);
+    told
 }
 
-fn warnings(policy: &Policy, pod: &Pod<'_>) -> Vec<String> {
-    let found = policy.warn.violations(pod);
-    if found.is_empty() {
-        return Vec::new();
+fn line(reason: &str, pod: &str, count: usize) -> String {
+    match count {
+        1 => format!("{pod}: {reason}"),
+        2 => format!("{pod} (and 1 other pod): {reason}"),
+        more => format!("{pod} (and {} other pods): {reason}", more - 1),
     }
-    vec![format!("would violate PodSecurity {}: {}", quoted(&policy.warn.to_string()), details(&found))]
 }
 
-fn details(found: &[Violation]) -> String {
-    let one = |violation: &Violation| format!("{} ({})", violation.reason, violation.detail);
-    found.iter().map(one).collect::<Vec<_>>().join(", ")
-}
-
-/// The template of pods that an object holds.
-fn template<'a>(review: &Review<'_>, object: &'a Value) -> Option<Pod<'a>> {
-    let template = match (review.kind.group.as_str(), review.kind.plural.as_str()) {
-        ("", "podtemplates") => &object["template"],
-        ("", "replicationcontrollers")
-        | ("apps", "deployments" | "replicasets" | "statefulsets" | "daemonsets")
-        | ("batch", "jobs") => &object["spec"]["template"],
-        ("batch", "cronjobs") => &object["spec"]["jobTemplate"]["spec"]["template"],
-        _ => return None,
-    };
-    template.is_object().then(|| Pod { metadata: &template["metadata"], spec: &template["spec"] })
-}
-
-/// What the namespace demands; `None` when it is nothing.
-fn policy(api: &Api, namespace: &str) -> Option<Policy> {
-    let kind = api.catalog.find("", "v1", "namespaces")?;
-    let namespace: std::sync::Arc<Object> = api.seen(kind, "", namespace)?;
-    let policy = Policy::of(|key| namespace.label(key).map(str::to_owned));
-    (policy.enforce.level != Level::Privileged || policy.warn.level != Level::Privileged).then_some(policy)
-}
-
-/// Whether a change of a pod is one that the standards speak of: its images, its containers, its old annotations.
-fn matters(new: &Value, old: &Value) -> bool {
-    let shape = |pod: &Value| -> Vec<(String, Value)> {
-        let lists = ["containers", "initContainers", "ephemeralContainers"].into_iter();
-        let containers = lists.flat_map(|list| pod["spec"][list].as_array().into_iter().flatten());
-        containers.map(|one| (one["name"].as_str().unwrap_or("").to_owned(), one["image"].clone())).collect()
-    };
-    let seccomp = |pod: &Value| -> BTreeMap<String, Value> {
-        let annotations = pod["metadata"]["annotations"].as_object().into_iter().flatten();
-        let own = annotations.filter(|(key, _)| key.contains("seccomp.security.alpha.kubernetes.io"));
-        own.map(|(key, value)| (key.clone(), value.clone())).collect()
-    };
-    shape(new) != shape(old) || seccomp(new) != seccomp(old)
-}
-
-impl Policy {
-    /// Reads labels. A level that cannot be read is the strictest.
-    fn of(label: impl Fn(&str) -> Option<String>) -> Self {
-        let mut faults = Vec::new();
-        let mut standard = |mode: &str| {
-            let key = format!("{PREFIX}{mode}");
-            let level = label(&key).map_or(Level::Privileged, |text| {
-                Level::parse(&text).unwrap_or_else(|| {
-                    let fault = "must be one of privileged, baseline, restricted";
-                    faults.push(FieldError::invalid_text(format!("metadata.labels[{key}]"), &text, fault));
-                    Level::Restricted
-                })
-            });
-            let key = format!("{key}-version");
-            let version = label(&key).unwrap_or_else(|| LATEST.to_owned());
-            if minor(&version).is_some() {
-                return Standard { level, version };
+/// One pod of each controller comes first.
+fn prioritised(pods: Vec<Value>) -> Vec<Value> {
+    let mut seen: Vec<String> = Vec::new();
+    let (mut first, mut later) = (Vec::new(), Vec::new());
+    for pod in pods {
+        let mut owners = pod["metadata"]["ownerReferences"].as_array().into_iter().flatten();
+        let owner = owners.find(|owner| owner["controller"] == true).and_then(|owner| owner["uid"].as_str()).map(str::to_owned);
+        match owner {
+            Some(owner) if seen.contains(&owner) => later.push(pod),
+            Some(owner) => {
+                seen.push(owner);
+                first.push(pod);
             }
-            let fault = "must be \"latest\" or \"v1.x\"";
-            faults.push(FieldError::invalid_text(format!("metadata.labels[{key}]"), &version, fault));
-            Standard { level, version: LATEST.to_owned() }
-        };
-        let enforce = standard("enforce");
-        let warn = standard("warn");
-        standard("audit");
-        Self { enforce, warn, faults }
-    }
-}
-
-impl Standard {
-    fn violations(&self, pod: &Pod<'_>) -> Vec<Violation> {
-        violations(pod, self.level, minor(&self.version).unwrap_or(u32::MAX))
-    }
-}
-
-impl std::fmt::Display for Standard {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let level = match self.level {
-            Level::Privileged => "privileged",
-            Level::Baseline => "baseline",
-            Level::Restricted => "restricted",
-        };
-        write!(f, "{level}:{}", self.version)
-    }
-}
-
-impl Level {
-    fn parse(text: &str) -> Option<Self> {
-        match text {
-            "privileged" => Some(Self::Privileged),
-            "baseline" => Some(Self::Baseline),
-            "restricted" => Some(Self::Restricted),
-            _ => None,
+            None => first.push(pod),
         }
     }
+    first.append(&mut later);
+    first
 }
 
-/// The minor version; the latest is beyond all.
-fn minor(version: &str) -> Option<u32> {
-    if version == LATEST {
-        return Some(u32::MAX);
-    }
-    let minor = version.strip_prefix("v1.")?;
-    let plain = minor == "0" || !minor.starts_with('0') && minor.bytes().all(|byte| byte.is_ascii_digit());
-    if plain { minor.parse().ok() } else { None }
+fn details(found: &[Finding]) -> String {
+    found.iter().map(|finding| format!("{} ({})", finding.reason, finding.detail)).collect::<Vec<_>>().join(", ")
 }
 
-const PREFIX: &str = "pod-security.kubernetes.io/";
-const LATEST: &str = "latest";
-const IGNORED: [&str; 8] = ["exec", "attach", "binding", "eviction", "log", "portforward", "proxy", "status"];
-
-/// Pods that a new standard is held against.
+/// Pods that a new label is tried on.
 const MOST: usize = 3000;
-
-#[cfg(test)]
-mod tests;
