@@ -8,7 +8,7 @@ mod lifecycle;
 mod limit;
 mod node;
 mod priority;
-mod quota;
+pub(super) mod quota;
 mod resize;
 mod restriction;
 mod runtime;

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::amount::{self, Amounts, Overhead, Side, list};
 use super::{Operation, Review, within};
@@ -35,6 +35,29 @@ pub(super) async fn charge(api: &Api, review: &Review<'_>, object: Option<&Value
         api.store.latest().await.map_err(|cause| refusal::store(&cause))?;
     }
     Err(Status::internal("unable to update the usage of the quotas of this namespace"))
+}
+
+/// The status of a quota whose use is counted anew.
+pub(in crate::api) fn counted(api: &Api, quota: &Value) -> Value {
+    let hard = amount::of(&quota["spec"]["hard"]);
+    let mut used: Amounts = hard.keys().map(|resource| (resource.clone(), units(0))).collect();
+    let kinds = api.catalog.all().iter().filter(|kind| kind.namespaced && kind.is_stored_form());
+    for kind in kinds.filter(|kind| hard.keys().any(|resource| is_counted(kind, resource))) {
+        for object in within(api, kind, meta::text(quota, "namespace")) {
+            let object = object.value();
+            if in_scope(&quota["spec"], kind, &object) {
+                let mut more = usage(kind, &object);
+                more.retain(|resource, _| hard.contains_key(resource));
+                amount::add(&mut used, &more);
+            }
+        }
+    }
+    if hard.is_empty() {
+        return json!({});
+    }
+    let used: serde_json::Map<String, Value> =
+        used.into_iter().map(|(resource, amount)| (resource, Value::from(amount.to_string()))).collect();
+    json!({"hard": quota["spec"]["hard"], "used": used})
 }
 
 /// Charges one quota; false when somebody else was faster.
@@ -287,8 +310,6 @@ const ATTEMPTS: usize = 50;
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
     use crate::api::catalog::Catalog;
 

@@ -244,3 +244,45 @@ async fn claims_grow_where_their_class_lets_them() {
         assert_eq!(answer.0, code, "{name}: {}", answer.1);
     }
 }
+
+#[tokio::test]
+async fn quotas_are_charged() {
+    let court = Court::new().await;
+    let server = court.server();
+    let quotas = "/api/v1/namespaces/default/resourcequotas";
+    let maps = "/api/v1/namespaces/default/configmaps";
+    let (code, _) = server.post(quotas, json!({"metadata": {"name": "q"}, "spec": {"hard": {"configmaps": "2"}}})).await;
+    assert_eq!(code, 201);
+    // Nobody has counted yet: nothing is held.
+    assert_eq!(server.post(maps, json!({"metadata": {"name": "a"}})).await.0, 201);
+    let status = json!({"status": {"hard": {"configmaps": "2"}, "used": {"configmaps": "1"}}});
+    assert_eq!(server.merge(&format!("{quotas}/q/status"), status).await.0, 200);
+    assert_eq!(server.post(&format!("{maps}?dryRun=All"), json!({"metadata": {"name": "b"}})).await.0, 201);
+    assert_eq!(server.post(maps, json!({"metadata": {"name": "b"}})).await.0, 201);
+    assert_eq!(server.get(&format!("{quotas}/q")).await.1["status"]["used"]["configmaps"], "2");
+    let answer = server.post(maps, json!({"metadata": {"name": "c"}})).await;
+    assert_eq!(
+        message(&answer),
+        "configmaps \"c\" is forbidden: exceeded quota: q, requested: configmaps=1, used: configmaps=2, limited: configmaps=2"
+    );
+    assert_eq!(server.merge(&format!("{maps}/a"), json!({"data": {"k": "v"}})).await.0, 200);
+    server.merge(&format!("{quotas}/q/status"), json!({"status": {"used": null}})).await;
+    let answer = server.post(maps, json!({"metadata": {"name": "c"}})).await;
+    assert_eq!(message(&answer), "configmaps \"c\" is forbidden: status unknown for quota: q, resources: configmaps");
+}
+
+#[tokio::test]
+async fn quotas_hold_against_many_at_once() {
+    let court = Court::new().await;
+    let server = court.server();
+    let quotas = "/api/v1/namespaces/default/resourcequotas";
+    server.post(quotas, json!({"metadata": {"name": "q"}, "spec": {"hard": {"configmaps": "5"}}})).await;
+    let status = json!({"status": {"hard": {"configmaps": "5"}, "used": {"configmaps": "0"}}});
+    server.merge(&format!("{quotas}/q/status"), status).await;
+    let post = |index: usize| async move {
+        server.post("/api/v1/namespaces/default/configmaps", json!({"metadata": {"name": format!("m{index}")}})).await
+    };
+    let answers: Vec<(u16, Value)> = futures_util::future::join_all((0..12).map(post)).await;
+    let made = answers.iter().filter(|answer| answer.0 == 201).count();
+    assert_eq!(made, 5, "{answers:?}");
+}

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde_json::{Value, json};
 
-use super::{Duty, Settings};
+use super::{Duty, Settings, state};
 use crate::api::catalog::Catalog;
 use crate::api::kinds::Range;
 use crate::api::meta;
@@ -97,17 +97,11 @@ fn flow_control() -> impl Iterator<Item = Value> {
         object["apiVersion"] = Value::from("flowcontrol.apiserver.k8s.io/v1");
         object["metadata"]["annotations"] = json!({"apf.kubernetes.io/autoupdate-spec": "true"});
         object["status"] = match object["spec"]["priorityLevelConfiguration"]["name"].as_str() {
-            Some(level) => found(level),
+            Some(level) => json!({"conditions": [state::dangling(level, true)]}),
             None => json!({}),
         };
         object
     })
-}
-
-fn found(level: &str) -> Value {
-    let message = format!("This FlowSchema references the PriorityLevelConfiguration object named \"{level}\" and it exists");
-    json!({"conditions": [{"type": "Dangling", "status": "False", "lastTransitionTime": meta::now(), "reason": "Found",
-        "message": message}]})
 }
 
 const NAMESPACES: [&str; 4] = ["default", "kube-node-lease", "kube-public", "kube-system"];

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::api::testing::Stand;
+use crate::api::tests::client::Client;
 use crate::policy::Purpose;
 use crate::request::{Attributes, Target, Verb};
 
@@ -101,4 +102,38 @@ async fn a_bad_object_of_the_app_is_refused() {
     let extra = vec![json!({"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "Bad", "namespace": "default"}})];
     let refusal = run(&stand.api, &Settings { extra, ..settings() }, &permit()).await.expect_err("a refusal").message;
     assert!(refusal.contains("ConfigMap \"Bad\" is invalid"), "{refusal}");
+}
+
+#[tokio::test]
+async fn states_follow_what_they_hang_on() {
+    let client = Client::new().await;
+    let api = Arc::clone(&client.api);
+    let keeper = tokio::spawn(async move { keep(api, settings(), permit()).await });
+    let flows = "/apis/flowcontrol.apiserver.k8s.io/v1";
+    let schema =
+        json!({"metadata": {"name": "own"}, "spec": {"priorityLevelConfiguration": {"name": "mine"}, "matchingPrecedence": 5}});
+    assert_eq!(client.post(&format!("{flows}/flowschemas"), schema).await.0, 201);
+    let service = json!({"metadata": {"name": "v1.example.com"}, "spec": {"group": "example.com", "version": "v1",
+        "groupPriorityMinimum": 100, "versionPriority": 100, "insecureSkipTLSVerify": true,
+        "service": {"name": "s", "namespace": "default"}}});
+    assert_eq!(client.post("/apis/apiregistration.k8s.io/v1/apiservices", service).await.0, 201);
+    eventually(&client, &format!("{flows}/flowschemas/own"), "NotFound").await;
+    eventually(&client, "/apis/apiregistration.k8s.io/v1/apiservices/v1.example.com", "ServiceNotFound").await;
+    let level =
+        json!({"metadata": {"name": "mine"}, "spec": {"type": "Limited", "limited": {"limitResponse": {"type": "Reject"}}}});
+    let (code, made) = client.post(&format!("{flows}/prioritylevelconfigurations"), level).await;
+    assert_eq!(code, 201, "{made}");
+    eventually(&client, &format!("{flows}/flowschemas/own"), "Found").await;
+    keeper.abort();
+}
+
+async fn eventually(client: &Client, path: &str, reason: &str) {
+    for _ in 0..200 {
+        let (_, object) = client.get(path).await;
+        if object["status"]["conditions"][0]["reason"] == reason {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("{path} never says {reason}");
 }

@@ -8,7 +8,7 @@ use crate::api::object::Object;
 use crate::store::{Happening, Space, Watcher};
 
 /// What is told.
-pub(super) enum News {
+pub(in crate::api) enum News {
     /// Everything that is there; what is not among it is gone.
     All(Vec<Arc<Object>>),
     /// One change.
@@ -16,24 +16,24 @@ pub(super) enum News {
 }
 
 /// A place in the events of a space.
-pub(super) struct Follower {
+pub(in crate::api) struct Follower {
     api: Arc<Api>,
     space: Space,
     watcher: Option<Watcher<Object>>,
 }
 
 impl Follower {
-    pub(super) fn new(api: Arc<Api>, space: Space) -> Self {
+    pub(in crate::api) fn new(api: Arc<Api>, space: Space) -> Self {
         Self { api, space, watcher: None }
     }
 
     /// The next piece of news.
-    pub(super) async fn next(&mut self) -> News {
+    pub(in crate::api) async fn next(&mut self) -> News {
         std::future::poll_fn(|context| self.poll(context)).await
     }
 
     /// The same for those who follow several spaces.
-    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<News> {
+    pub(in crate::api) fn poll(&mut self, context: &mut Context<'_>) -> Poll<News> {
         if let Some(watcher) = &mut self.watcher {
             match watcher.poll_next(context) {
                 Poll::Ready(Ok(happening)) => return Poll::Ready(News::Change(happening)),

@@ -4,9 +4,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use serde_json::Value;
 
 use super::Solo;
@@ -46,36 +47,61 @@ pub(super) async fn run(solo: &Solo) {
         .collect();
     let mut index = Index::default();
     loop {
-        let news = tokio::time::timeout(PATIENCE, next(&mut followers)).await;
-        match news {
-            Ok((space, News::All(objects))) => objects.iter().for_each(|object| index.put(space, object)),
-            Ok((space, News::Change(happening))) => match (&happening.old, &happening.new) {
-                (_, Some(object)) => index.put(space, object),
-                (Some(object), None) => index.remove(object.uid()),
-                (None, None) => {}
-            },
-            // Quiet: now is the time to work, with an index that knows everything told so far.
-            Err(_) => index.work(solo).await,
+        let news = next(&mut followers).await;
+        index.learn(news);
+        // Only an index that knows everything told so far tells who is gone.
+        while let Some(news) = ready(&mut followers).await {
+            index.learn(news);
         }
-        if index.work.len() > BACKLOG {
-            index.work(solo).await;
+        if index.work(solo).await {
+            tokio::time::sleep(PAUSE).await;
         }
     }
 }
 
 async fn next(followers: &mut [(Arc<Kind>, Follower)]) -> (u32, News) {
-    std::future::poll_fn(|context| {
-        for (kind, follower) in followers.iter_mut() {
-            if let Poll::Ready(news) = follower.poll(context) {
-                return Poll::Ready((kind.storage.as_ref().map_or(0, |storage| storage.space.0), news));
-            }
-        }
-        Poll::Pending
+    std::future::poll_fn(|context| poll(followers, context)).await
+}
+
+/// The next piece of news that is there already.
+async fn ready(followers: &mut [(Arc<Kind>, Follower)]) -> Option<(u32, News)> {
+    std::future::poll_fn(|context| match poll(followers, context) {
+        Poll::Ready(news) => Poll::Ready(Some(news)),
+        Poll::Pending => Poll::Ready(None),
     })
     .await
 }
 
+fn poll(followers: &mut [(Arc<Kind>, Follower)], context: &mut Context<'_>) -> Poll<(u32, News)> {
+    for (kind, follower) in followers.iter_mut() {
+        if let Poll::Ready(news) = follower.poll(context) {
+            return Poll::Ready((kind.storage.as_ref().map_or(0, |storage| storage.space.0), news));
+        }
+    }
+    Poll::Pending
+}
+
 impl Index {
+    fn learn(&mut self, (space, news): (u32, News)) {
+        match news {
+            News::All(objects) => {
+                // What was there and is not any more went while nobody looked.
+                let there: BTreeSet<&str> = objects.iter().map(|object| object.uid()).collect();
+                let gone = |(uid, place): (&String, &Place)| {
+                    (place.space == space && !there.contains(uid.as_str())).then(|| uid.clone())
+                };
+                let gone: Vec<String> = self.places.iter().filter_map(gone).collect();
+                gone.iter().for_each(|uid| self.remove(uid));
+                objects.iter().for_each(|object| self.put(space, object));
+            }
+            News::Change(happening) => match (&happening.old, &happening.new) {
+                (_, Some(object)) => self.put(space, object),
+                (Some(object), None) => self.remove(object.uid()),
+                (None, None) => {}
+            },
+        }
+    }
+
     fn put(&mut self, space: u32, object: &Object) {
         let uid = object.uid().to_owned();
         let metadata = object.metadata();
@@ -123,18 +149,23 @@ impl Index {
         }
     }
 
-    async fn work(&mut self, solo: &Solo) {
-        let mut seen = BTreeSet::new();
-        for _ in 0..self.work.len() {
-            let Some(uid) = self.work.pop_front() else { return };
-            if !seen.insert(uid.clone()) {
-                continue;
-            }
-            if let Err(refusal) = self.look(solo, &uid).await {
-                tracing::warn!(%uid, %refusal, "garbage is not collected yet");
-                self.work.push_back(uid);
+    /// Looks at everything that is due; whether something has to be tried again.
+    async fn work(&mut self, solo: &Solo) -> bool {
+        let due: BTreeSet<String> = self.work.drain(..).collect();
+        let due: Vec<String> = due.into_iter().collect();
+        let mut again = Vec::new();
+        for some in due.chunks(AT_ONCE) {
+            let looked = join_all(some.iter().map(|uid| self.look(solo, uid))).await;
+            for (uid, outcome) in some.iter().zip(looked) {
+                if let Err(refusal) = outcome {
+                    tracing::warn!(%uid, %refusal, "garbage is not collected yet");
+                    again.push(uid.clone());
+                }
             }
         }
+        let failed = !again.is_empty();
+        self.work.extend(again);
+        failed
     }
 
     /// What is due to one object.
@@ -149,7 +180,7 @@ impl Index {
             return if has(meta::ORPHAN) { self.orphan(solo, (&kind, &object)).await } else { Ok(()) };
         }
         let Some(owners) = self.owners.get(uid) else { return Ok(()) };
-        let is_there = |owner: &&Value| owner["uid"].as_str().is_some_and(|uid| self.places.contains_key(uid));
+        let is_there = |owner: &&Value| self.is_there(solo, (owner, object.namespace()));
         let (there, gone): (Vec<&Value>, Vec<&Value>) = owners.iter().partition(is_there);
         let waits = there.iter().all(|owner| self.waits_for_dependents(solo, owner));
         let aim = solo.aim(&kind, object.namespace(), object.name());
@@ -174,10 +205,16 @@ impl Index {
             let others = self.owners.get(uid).into_iter().flatten().any(|owner| {
                 owner["uid"] != object.uid() && owner["uid"].as_str().is_some_and(|uid| self.places.contains_key(uid))
             });
-            if others || dependent.is_deleting() {
+            let aim = solo.aim(&kind, dependent.namespace(), dependent.name());
+            if others {
+                // It belongs to others too: it stays, and holds up nobody.
+                let owner = [object.uid().to_owned()];
+                solo.change(&aim, |dependent| drop_owners(dependent, &owner)).await?;
                 continue;
             }
-            let aim = solo.aim(&kind, dependent.namespace(), dependent.name());
+            if dependent.is_deleting() {
+                continue;
+            }
             solo.delete(&aim, &options(uid, own_policy(&dependent.value(), "Foreground"))).await?;
         }
         if blocked {
@@ -203,6 +240,19 @@ impl Index {
         let kind = solo.api.catalog.stored(crate::store::Space(place.space))?;
         let object = solo.api.seen(kind, &place.namespace, &place.name)?;
         (object.uid() == uid).then(|| (Arc::clone(kind), object))
+    }
+
+    /// Whether an owner is there. One of a kind that nobody here knows counts as there: what cannot be looked up is not gone.
+    fn is_there(&self, solo: &Solo, (owner, namespace): (&Value, &str)) -> bool {
+        let text = |member: &str| owner[member].as_str().unwrap_or("");
+        if self.places.contains_key(text("uid")) {
+            return true;
+        }
+        let (group, version) = text("apiVersion").rsplit_once('/').unwrap_or(("", text("apiVersion")));
+        let own = |kind: &&Arc<Kind>| kind.group == group && kind.version == version && kind.kind == text("kind");
+        let Some(kind) = solo.api.catalog.all().iter().filter(|kind| kind.storage.is_some()).find(own) else { return true };
+        let namespace = if kind.namespaced { namespace } else { "" };
+        solo.api.seen(kind, namespace, text("name")).is_some_and(|object| object.uid() == text("uid"))
     }
 
     fn waits_for_dependents(&self, solo: &Solo, owner: &Value) -> bool {
@@ -247,6 +297,6 @@ fn options(uid: &str, policy: &str) -> DeleteOptions {
     }
 }
 
-/// How long it must be quiet before the index is trusted.
-const PATIENCE: Duration = Duration::from_millis(20);
-const BACKLOG: usize = 1000;
+/// Before what failed is tried again.
+const PAUSE: Duration = Duration::from_millis(100);
+const AT_ONCE: usize = 32;

@@ -5,17 +5,20 @@
 
 mod account;
 mod aggregate;
-mod follow;
+pub(super) mod follow;
 mod garbage;
 mod namespace;
+mod quota;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use serde_json::Value;
 
 use super::Api;
 use super::catalog::Kind;
 use super::kinds::Part;
+use super::object::Object;
 use super::registry::{self, Aim, Round};
 use super::removal;
 use crate::policy::Permit;
@@ -49,6 +52,8 @@ pub async fn start(api: Arc<Api>, settings: Settings, permit: Permit, shutdown: 
     shutdown.spawn(async move { until(&end, namespace::run(&own)).await });
     let (end, own) = (shutdown.clone(), solo.clone());
     shutdown.spawn(async move { until(&end, aggregate::run(&own)).await });
+    let (end, own) = (shutdown.clone(), solo.clone());
+    shutdown.spawn(async move { until(&end, quota::run(&own)).await });
     let (end, own) = (shutdown.clone(), solo);
     shutdown.spawn(async move { until(&end, garbage::run(&own)).await });
 }
@@ -81,6 +86,15 @@ impl Solo {
             outcome => outcome.map(drop),
         }
     }
+}
+
+/// The readable objects of a kind in a namespace.
+fn content(solo: &Solo, kind: &Kind, namespace: &str) -> Vec<Arc<Object>> {
+    let Some(storage) = &kind.storage else { return Vec::new() };
+    let root = solo.api.store.view().root(storage.space);
+    let from = Bytes::from(format!("{namespace}/"));
+    let own = root.items.range(from.clone()..).take_while(|(name, _)| name.starts_with(&from));
+    own.map(|(_, object)| Arc::clone(object)).filter(|object| object.fault().is_none()).collect()
 }
 
 async fn until(end: &Shutdown, work: impl Future<Output = ()>) {

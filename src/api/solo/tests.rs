@@ -66,3 +66,31 @@ async fn roles_are_aggregated() {
     }
     panic!("the role stays empty");
 }
+
+#[tokio::test]
+async fn quotas_are_counted() {
+    let (client, shutdown) = running().await;
+    let quotas = "/api/v1/namespaces/default/resourcequotas";
+    let hard = json!({"count/configmaps": "10", "pods": "1"});
+    client.post(quotas, json!({"metadata": {"name": "q"}, "spec": {"hard": hard}})).await;
+    let used = |wanted: &'static str| {
+        let client = &client;
+        async move {
+            for _ in 0..200 {
+                let (_, quota) = client.get(&format!("{quotas}/q")).await;
+                if quota["status"]["used"]["count/configmaps"] == wanted {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            panic!("never {wanted}");
+        }
+    };
+    // One is `kube-root-ca.crt`.
+    used("1").await;
+    client.post("/api/v1/namespaces/default/configmaps", json!({"metadata": {"name": "m"}})).await;
+    used("2").await;
+    client.delete("/api/v1/namespaces/default/configmaps/m").await;
+    used("1").await;
+    assert!(shutdown.finish(Duration::from_secs(1)).await);
+}

@@ -144,10 +144,18 @@ mod tests {
             (&[("enforce", "baseline"), ("enforce-version", "v1.24")], "baseline:v1.24", "baseline:v1.24", ""),
             (&[("enforce", "baseline"), ("warn", "privileged")], "baseline:latest", "privileged:latest", ""),
             (&[("warn", "restricted"), ("warn-version", "v1.0")], "privileged:latest", "restricted:v1.0", ""),
-            (&[("enforce", "x")], "restricted:latest", "privileged:latest",
-                "metadata.labels[pod-security.kubernetes.io/enforce]: Invalid value: \"x\": must be one of privileged, baseline, restricted"),
-            (&[("audit-version", "v1.01")], "privileged:latest", "privileged:latest",
-                "metadata.labels[pod-security.kubernetes.io/audit-version]: Invalid value: \"v1.01\": must be \"latest\" or \"v1.x\""),
+            (
+                &[("enforce", "x")],
+                "restricted:latest",
+                "privileged:latest",
+                "metadata.labels[pod-security.kubernetes.io/enforce]: Invalid value: \"x\": must be one of privileged, baseline, restricted",
+            ),
+            (
+                &[("audit-version", "v1.01")],
+                "privileged:latest",
+                "privileged:latest",
+                "metadata.labels[pod-security.kubernetes.io/audit-version]: Invalid value: \"v1.01\": must be \"latest\" or \"v1.x\"",
+            ),
         ];
         for (given, enforce, warn, faults) in rows {
             let mut labels = json!({});
