@@ -247,7 +247,7 @@ fn is_in((scope, operator, values): (&str, &str, &Value), kind: &Kind, object: &
     };
     match (kind.plural.as_str(), scope) {
         ("pods", "Terminating") => spec["activeDeadlineSeconds"].as_i64().is_some_and(|seconds| seconds >= 0),
-        ("pods", "NotTerminating") => !spec["activeDeadlineSeconds"].as_i64().is_some_and(|seconds| seconds >= 0),
+        ("pods", "NotTerminating") => spec["activeDeadlineSeconds"].as_i64().is_none_or(|seconds| seconds < 0),
         ("pods", "BestEffort") => crate::api::kinds::qos(spec) == "BestEffort",
         ("pods", "NotBestEffort") => crate::api::kinds::qos(spec) != "BestEffort",
         ("pods", "PriorityClass") => named(&spec["priorityClassName"]),
