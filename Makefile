@@ -26,7 +26,7 @@ oracle: ## replays the recorded conversations with kube-apiserver against both s
 
 bench: ## CPU time per request, rates and memory, as the README's table has them
 	$(CARGO) build --locked --profile image
-	PORTCULLIS_ETCD=$$(tools/etcd) $(CARGO) bench --locked --bench load
+	PORTCULLIS_BIN=target/image/portcullis PORTCULLIS_ETCD=$$(tools/etcd) $(CARGO) bench --locked --bench load
 
 soak: ## the long ones: ten thousand crash images, storms
 	PORTCULLIS_SOAK=1 PORTCULLIS_ETCD=$$(tools/etcd) $(CARGO) test --locked --release -- --nocapture soak

@@ -63,6 +63,15 @@ impl Cluster {
         }
     }
 
+    /// Waits until rights and lives are those of everything acknowledged before the call, by any replica: before somebody is refused for
+    /// what this replica may only not have seen yet. False when that cannot be told.
+    pub async fn caught_up(&self) -> bool {
+        match self.store.latest().await {
+            Ok(revision) => self.store.followed(revision).await.is_ok(),
+            Err(_) => false,
+        }
+    }
+
     /// What a request can do besides what its method says: an apply creates, and so does a PUT of some kinds.
     pub fn reach(&self, attributes: &Attributes, content_type: &str) -> Reach {
         let Target::Resource(asked) = &attributes.target else { return Reach::AsAsked };

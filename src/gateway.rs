@@ -15,10 +15,10 @@ use crate::audit;
 use crate::body::{Body, Over, Request, Response, Tether};
 use crate::cluster::Cluster;
 use crate::health::{self, Check};
-use crate::identity::{Caller, Peer};
+use crate::identity::{self, Brought, Caller, Peer, Resolver};
 use crate::limits::{Kind, Slot};
 use crate::metrics::{self, Attempt, Decision, Metrics, Step};
-use crate::policy::Permit;
+use crate::policy::{self, Permit};
 use crate::request::{Attributes, Query, Target};
 use crate::shutdown::Shutdown;
 use crate::status::{Form, Plain, Refusal, Status};
@@ -80,9 +80,10 @@ impl Gateway {
             self.metrics.refused(Step::Wire, "", "");
             return Err(Plain::new(StatusCode::URI_TOO_LONG, "the URI is longer than 8192 bytes").into());
         }
-        let caller = self.identify(peer, &mut request, &attributes)?;
+        let brought = Resolver::take(request.headers_mut());
+        let caller = self.identify(peer, (&brought, &attributes), record).await?;
         record.called_by(&caller);
-        let permit = self.permit(caller, attributes, &request)?;
+        let permit = self.permit(caller, (attributes, &request), record).await?;
         record.permitted(&permit);
         let slot = self.enter(&permit)?;
         if permit.attributes().is_long_running() {
@@ -92,9 +93,18 @@ impl Gateway {
         Ok(response.map(|body| body.holding(slot)))
     }
 
-    fn identify(&self, peer: &Peer, request: &mut Request, attributes: &Attributes) -> Result<Caller, Refusal> {
+    async fn identify(
+        &self,
+        peer: &Peer,
+        (brought, attributes): (&Brought, &Attributes),
+        record: &mut Record,
+    ) -> Result<Caller, Refusal> {
         let begun = Instant::now();
-        let resolved = self.cluster.resolver.resolve(peer, request.headers_mut(), attributes);
+        let resolve = || self.cluster.resolver.resolve(peer, brought, attributes);
+        let mut resolved = resolve();
+        if resolved.as_ref().is_err_and(identity::Refusal::hangs_on_facts) && self.cluster.caught_up().await {
+            resolved = resolve();
+        }
         let attempt = if resolved.is_ok() { Attempt::Success } else { Attempt::Failure };
         self.metrics.authenticated(attempt, begun.elapsed());
         if let Some(until) = peer.expires() {
@@ -103,20 +113,30 @@ impl Gateway {
         }
         resolved.map_err(|refusal| {
             self.metrics.refused(Step::Identity, "", "");
-            // The refusal's text may quote what the client sent: it is escaped.
-            tracing::info!(address = %peer.address(), refusal = ?refusal.to_string(), "unauthenticated");
+            record.because(refusal.to_string());
             Status::from(refusal).into()
         })
     }
 
-    fn permit(&self, caller: Caller, attributes: Attributes, request: &Request) -> Result<Permit, Refusal> {
+    async fn permit(
+        &self,
+        caller: Caller,
+        (attributes, request): (Attributes, &Request),
+        record: &mut Record,
+    ) -> Result<Permit, Refusal> {
         self.cluster.current(caller.effective(), &attributes)?;
         let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let reach = self.cluster.reach(&attributes, content_type);
-        let decided = self.cluster.authorizer.authorize(caller, attributes, reach);
+        let attributes = Arc::new(attributes);
+        let decide = || self.cluster.authorizer.authorize(caller.clone(), attributes.clone(), reach);
+        let mut decided = decide();
+        if decided.as_ref().is_err_and(|denied| denied.step() == policy::Step::Backend) && self.cluster.caught_up().await {
+            decided = decide();
+        }
         self.metrics.authorized(if decided.is_ok() { Decision::Allowed } else { Decision::Denied });
         decided.map_err(|denied| {
             self.metrics.refused(Step::Policy, denied.component(), denied.rule());
+            record.because(format!("{} {}: {}", denied.step().label(), denied.component(), denied.rule()));
             Status::from(denied).into()
         })
     }

@@ -4,8 +4,18 @@
 
 #[path = "gate/badinput.rs"]
 mod badinput;
+#[path = "gate/commands.rs"]
+mod commands;
+#[path = "gate/disk.rs"]
+mod disk;
+#[path = "gate/health.rs"]
+mod health;
+#[path = "gate/hostile.rs"]
+mod hostile;
 #[path = "gate/house.rs"]
 mod house;
+#[path = "gate/identity.rs"]
+mod identity;
 #[path = "gate/kubectl.rs"]
 mod kubectl;
 #[path = "gate/mission.rs"]
@@ -13,3 +23,5 @@ mod mission;
 mod support;
 #[path = "gate/transport.rs"]
 mod transport;
+#[path = "gate/websocket.rs"]
+mod websocket;

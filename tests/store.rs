@@ -1,6 +1,7 @@
 //! The log over a real etcd: what every log promises, and what is left of it when etcd is killed, stopped, compacted, full, set back,
 //! or shows other certificates.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+#![allow(unreachable_pub, missing_docs, reason = "nobody depends on a test")]
 
 #[path = "store/conformance.rs"]
 mod conformance;

@@ -13,7 +13,7 @@ use super::catalog::api_version;
 use super::error;
 use crate::body::Inbound;
 use crate::request::FieldValidation;
-use crate::schema::{Encoding, ReadError, Schema};
+use crate::schema::{self, Encoding, ReadError, Schema};
 use crate::status::Status;
 
 /// What a body must be: the endpoint's kind and its type.
@@ -136,11 +136,11 @@ fn head(body: &[u8], encoding: Encoding) -> Result<(String, String), String> {
 }
 
 fn yaml_head(body: &[u8]) -> Result<Head, String> {
-    let value: serde_yaml::Value = serde_yaml::from_slice(body).map_err(|cause| format!("yaml: {cause}"))?;
-    let member = |name: &str| value.get(name).and_then(|value| value.as_str()).map(Value::from);
-    if !value.is_mapping() && !value.is_null() {
+    let mut value = schema::parse_yaml(body).map_err(|error| error.to_string())?;
+    if !value.is_object() && !value.is_null() {
         return Err("couldn't get version/kind; json parse error: json: cannot unmarshal into Go value".to_owned());
     }
+    let mut member = |name: &str| value.get_mut(name).filter(|value| value.is_string()).map(Value::take);
     Ok(Head { api_version: member("apiVersion"), kind: member("kind") })
 }
 
@@ -296,6 +296,18 @@ mod tests {
         ];
         for (body, expected) in rows {
             assert_eq!(unrecognized("Pod", "c", body).message, expected);
+        }
+    }
+
+    /// What the head is read from is as bounded as the body.
+    #[test]
+    fn bombs_are_refused_before_they_go_off() {
+        let aliases = format!("a: &a\n{}b:\n{}", "- x\n".repeat(20_000), "- *a\n".repeat(20_000));
+        let flow = "[".repeat(3 << 20);
+        for body in [aliases, flow] {
+            let begun = std::time::Instant::now();
+            assert!(head(body.as_bytes(), Encoding::Yaml).is_err());
+            assert!(begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
         }
     }
 }

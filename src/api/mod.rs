@@ -16,6 +16,7 @@ pub mod discovery;
 mod error;
 mod get;
 mod indent;
+mod issuer;
 pub mod kinds;
 mod list;
 mod meta;
@@ -46,6 +47,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::body::{Request, Response};
+use crate::metrics::Metrics;
 use crate::policy::Permit;
 use crate::request::Target;
 use crate::shutdown::Shutdown;
@@ -68,6 +70,8 @@ pub struct Api {
     /// Whom reviews, token requests and admission ask.
     asking: Option<Asking>,
     settings: Settings,
+    /// Where events are counted.
+    metrics: Option<Arc<Metrics>>,
     /// What ends the streams that have tasks of their own.
     shutdown: Shutdown,
 }
@@ -109,6 +113,7 @@ impl Api {
             store,
             asking: None,
             settings: Settings::default(),
+            metrics: None,
             shutdown,
         }
     }
@@ -123,6 +128,12 @@ impl Api {
     #[must_use]
     pub fn with_settings(self, settings: Settings) -> Self {
         Self { settings, ..self }
+    }
+
+    /// The same, counting in `metrics`.
+    #[must_use]
+    pub fn with_metrics(self, metrics: Arc<Metrics>) -> Self {
+        Self { metrics: Some(metrics), ..self }
     }
 
     /// Answers what `permit` names.

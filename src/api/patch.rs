@@ -13,7 +13,7 @@ use super::{Api, Call, decode, meta};
 use crate::body::Response;
 use crate::request::{FieldValidation, PatchManner, PatchOptions, Query};
 use crate::schema::patch::{self, PatchError};
-use crate::schema::{Encoding, ReadError, Schema, write};
+use crate::schema::{self, Encoding, ReadError, Schema, write};
 use crate::status::Status;
 
 /// A patch as it was sent.
@@ -86,9 +86,8 @@ impl Patch {
     /// # Errors
     /// 400 when it is no JSON; a JSON patch is read when it is applied.
     pub(super) fn read(media: Media, body: Bytes) -> Result<Self, Status> {
-        let object = |body: &[u8]| {
-            serde_json::from_slice(body).map_err(|cause| Status::bad_request(format!("error decoding patch: {cause}")))
-        };
+        let object =
+            |body: &[u8]| schema::parse(body).map_err(|cause| Status::bad_request(format!("error decoding patch: {cause}")));
         Ok(match media {
             Media::Json => Self::Json(body),
             Media::Merge => Self::Merge(object(&body)?),

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::catalog::Catalog;
 use super::discovery;
+use super::issuer;
 use super::openapi;
 use super::{Api, answer, refusal};
 use crate::body::{Body, Request, Response};
@@ -23,6 +24,10 @@ pub(super) async fn serve(api: &Api, path: &str, request: &Request) -> Result<Re
             return openapi::Documents::serve(&api.openapi, "", request).await;
         }
         _ => {}
+    }
+    if let Some(answer) = issuer::serve(api, name, request) {
+        get(request)?;
+        return answer;
     }
     if let Some(document) = name.strip_prefix("openapi/v3/") {
         get(request)?;

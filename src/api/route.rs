@@ -6,7 +6,7 @@ use http::{Method, StatusCode};
 
 use super::catalog::{Catalog, Kind};
 use super::refusal;
-use crate::request::{Resource, Verb};
+use crate::request::{Resource, Verb, unescape_segment};
 use crate::status::Status;
 
 /// Where a request goes.
@@ -66,6 +66,9 @@ pub fn find(catalog: &Catalog, asked: &Resource, verb: Verb, (method, path): (&M
     if scoped && !kind.namespaced {
         return Err(refusal::no_route());
     }
+    if asked.subresource.is_empty() && !asked.rest.is_empty() {
+        return Err(refusal::no_route());
+    }
     let action = action(verb, method);
     let route = Route {
         kind: Arc::clone(kind),
@@ -111,6 +114,8 @@ fn action(verb: Verb, method: &Method) -> Option<Action> {
     Some(match verb {
         Verb::Get => Action::Get,
         Verb::List => Action::List,
+        // The legacy prefix says what is done, whatever the method.
+        Verb::Watch if method != Method::GET => return None,
         Verb::Watch => Action::Watch,
         Verb::Create => Action::Create,
         Verb::Update => Action::Update,
@@ -121,21 +126,18 @@ fn action(verb: Verb, method: &Method) -> Option<Action> {
     })
 }
 
-/// Whether the path reads `.../namespaces/NAMESPACE/RESOURCE...`, also with an empty namespace.
+/// Whether the path reads `.../namespaces/NAMESPACE/RESOURCE...`, also with an empty namespace. A namespace itself has no such place:
+/// the right to it would be the right within the namespace before it.
 fn has_namespace_segment(path: &str, asked: &Resource) -> bool {
-    if asked.resource == "namespaces" {
-        return false;
-    }
-    if !asked.namespace.is_empty() {
+    let own = asked.resource == "namespaces";
+    if !own && !asked.namespace.is_empty() {
         return true;
     }
+    let decoded = unescape_segment(path);
     let head = if asked.group.is_empty() { 2 } else { 3 };
-    let mut segments = path.trim_matches('/').split('/').skip(head);
-    match segments.next() {
-        Some("namespaces") => true,
-        Some("watch" | "proxy") => segments.next() == Some("namespaces"),
-        _ => false,
-    }
+    let mut segments = decoded.as_deref().unwrap_or(path).trim_matches('/').split('/').skip(head).peekable();
+    segments.next_if(|segment| matches!(*segment, "watch" | "proxy"));
+    segments.next() == Some("namespaces") && (!own || segments.nth(1) == Some("namespaces"))
 }
 
 /// Refuses names that cannot be a segment of a path.
@@ -176,6 +178,16 @@ mod tests {
             (Verb::Get, "GET", "/api/v1/configmaps/x", asked("", "configmaps", "", "x"), Err(404)),
             (Verb::Get, "GET", "/api/v1/namespaces//configmaps/x", asked("", "configmaps", "", "x"), Err(400)),
             (Verb::Get, "GET", "/api/v1/namespaces/n/nodes/x", asked("", "nodes", "n", "x"), Err(404)),
+            (Verb::Get, "GET", "/api/v1/namespaces/n/namespaces/x", asked("", "namespaces", "n", "x"), Err(404)),
+            (Verb::Get, "GET", "/api/v1/namespaces/n/namespaces/n", asked("", "namespaces", "n", "n"), Err(404)),
+            (Verb::Get, "GET", "/api/v1/name%73paces/n/%6eamespaces/n", asked("", "namespaces", "n", "n"), Err(404)),
+            (Verb::List, "GET", "/api/v1/namespaces/n/namespaces", asked("", "namespaces", "n", ""), Err(404)),
+            (Verb::List, "GET", "/api/v1/namespaces//namespaces", asked("", "namespaces", "", ""), Err(404)),
+            (Verb::Create, "POST", "/api/v1/namespaces/n/namespaces", asked("", "namespaces", "n", ""), Err(404)),
+            (Verb::Watch, "GET", "/api/v1/watch/namespaces/n/namespaces", asked("", "namespaces", "n", ""), Err(404)),
+            (Verb::Watch, "GET", "/api/v1/watch/namespaces/n", asked("", "namespaces", "n", "n"), Ok(Action::Watch)),
+            (Verb::Watch, "DELETE", "/api/v1/watch/namespaces/n/pods/p", asked("", "pods", "n", "p"), Err(405)),
+            (Verb::List, "GET", "/api/v1/namespaces/n%2fConfigMaps", asked("", "ConfigMaps", "n", ""), Err(404)),
             (Verb::List, "GET", "/api/v1/namespaces/n/ConfigMaps", asked("", "ConfigMaps", "n", ""), Err(404)),
             (Verb::Create, "POST", "/api/v1/pods", asked("", "pods", "", ""), Err(405)),
             (Verb::Create, "POST", "/api/v1/bindings", asked("", "bindings", "", ""), Err(404)),
@@ -213,6 +225,7 @@ mod tests {
             ("pods", "status", "", Verb::Create, Err(405)),
             ("pods", "binding", "", Verb::Create, Ok(Action::Create)),
             ("pods", "log", "a", Verb::Get, Err(404)),
+            ("pods", "", "status", Verb::Get, Err(404)),
             ("pods", "proxy", "a/b", Verb::Get, Ok(Action::Get)),
         ] {
             let asked = Resource { subresource: subresource.to_owned(), rest: rest.to_owned(), ..asked("", plural, "n", "x") };

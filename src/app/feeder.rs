@@ -10,7 +10,7 @@ use crate::api::object::Object;
 use crate::identity::{self, Holder, Life};
 use crate::live::Live;
 use crate::policy::{self, Authorizer, graph};
-use crate::store::{Happening, Space, Store, View, Watcher};
+use crate::store::{Happening, Pace, Revision, Space, Store, View, Watcher};
 
 /// Events applied before the facts are swapped: a flood is followed in steps, not at its end.
 const STEP: usize = 1_024;
@@ -61,11 +61,16 @@ pub(super) struct Feeder {
     policy: policy::Facts,
     identity: identity::Facts,
     outlet: Outlet,
+    pace: Arc<Pace>,
+    /// Everything up to here has been applied.
+    seen: Revision,
+    /// Whether somebody waits.
+    wanted: bool,
 }
 
 /// How a round of following ended.
 enum Round {
-    /// This many events were applied.
+    /// Events were applied, or there are none and somebody waits to hear so.
     Applied,
     /// The past was given up before it was read.
     Gone,
@@ -79,19 +84,26 @@ impl Feeder {
                 catalog.all().iter().find(|kind| kind.group == group && kind.plural == plural && kind.storage.is_some())?;
             Some((topic, kind.storage.as_ref()?.space))
         };
-        let topics = TOPICS.into_iter().filter_map(find).collect();
+        let topics: Vec<_> = TOPICS.into_iter().filter_map(find).collect();
+        let pace = Arc::new(Pace::default());
+        store.wait_for(topics.iter().map(|(_, space)| *space).collect(), pace.clone());
+        let (view, watchers, seen, wanted) = (store.view().clone(), Vec::new(), Revision(0), false);
         let (policy, identity) = Default::default();
-        let mut feeder = Self { view: store.view().clone(), topics, watchers: Vec::new(), policy, identity, outlet };
+        let mut feeder = Self { view, topics, watchers, policy, identity, outlet, pace, seen, wanted };
         feeder.rebuild();
         feeder
     }
 
     /// Follows until it is dropped.
     pub(super) async fn run(mut self) {
+        let pace = self.pace.clone();
         loop {
-            match std::future::poll_fn(|context| self.poll_round(context)).await {
-                Round::Applied => self.publish(),
-                Round::Gone => self.rebuild(),
+            tokio::select! {
+                round = std::future::poll_fn(|context| self.poll_round(context)) => match round {
+                    Round::Applied => self.publish(),
+                    Round::Gone => self.rebuild(),
+                },
+                () = pace.asked() => self.wanted = true,
             }
             // A flood of events may keep every poll ready: others run in between.
             tokio::task::yield_now().await;
@@ -99,6 +111,8 @@ impl Feeder {
     }
 
     fn poll_round(&mut self, context: &mut Context<'_>) -> Poll<Round> {
+        // Read first: what comes meanwhile may or may not be met below.
+        let revision = self.view.revision();
         let mut applied = 0;
         for index in 0..self.watchers.len() {
             while applied < STEP {
@@ -112,7 +126,11 @@ impl Feeder {
                 applied += 1;
             }
         }
-        if applied > 0 { Poll::Ready(Round::Applied) } else { Poll::Pending }
+        let told = applied < STEP && std::mem::take(&mut self.wanted);
+        if applied < STEP {
+            self.seen = revision;
+        }
+        if applied > 0 || told { Poll::Ready(Round::Applied) } else { Poll::Pending }
     }
 
     /// Reads everything anew and follows from there.
@@ -120,6 +138,7 @@ impl Feeder {
         self.policy = policy::Facts::default();
         self.identity = identity::Facts::new();
         self.watchers.clear();
+        self.seen = self.view.revision();
         for (topic, space) in self.topics.clone() {
             // The ring may give up the root's revision in between: then the next root is newer.
             let (root, watcher) = loop {
@@ -139,6 +158,7 @@ impl Feeder {
     fn publish(&self) {
         self.outlet.authorizer.facts.swap(self.policy.clone());
         self.outlet.identity.swap(self.identity.clone());
+        self.pace.advance(self.seen);
     }
 
     fn follow(&mut self, topic: Topic, happening: &Happening<Object>) {
@@ -234,6 +254,15 @@ impl Feeder {
     }
 }
 
+impl Drop for Feeder {
+    fn drop(&mut self) {
+        // At the end nobody waits in vain. After a panic everybody does: rights that are followed no more must not look followed.
+        if !std::thread::panicking() {
+            self.pace.advance(Revision(u64::MAX));
+        }
+    }
+}
+
 /// Objects that hang on a node by `spec.nodeName`.
 #[derive(Deserialize)]
 struct OnNode {
@@ -256,4 +285,93 @@ fn deletion(object: &Object) -> Option<u64> {
     let read: Metadata = serde_json::from_slice(&object.metadata()).unwrap_or(Metadata { deletion_timestamp: None });
     let at = read.deletion_timestamp.and_then(|at| at.parse::<jiff::Timestamp>().ok());
     Some(at.map_or(0, |at| u64::try_from(at.as_second()).unwrap_or(0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::policy::{Ask, Ceilings, Decision, Facts, Mode, User};
+    use crate::request::{Resource, Target};
+    use crate::store::embedded::{Embedded, Medium, OpenError, Options};
+    use crate::store::{self, Change, Expect, Limits, Log, Outcome};
+
+    const GROUP: &str = "rbac.authorization.k8s.io";
+
+    struct Lab {
+        catalog: Arc<Catalog>,
+        store: Arc<Store<Object>>,
+        authorizer: Arc<Authorizer>,
+        identity: Arc<Live<identity::Facts>>,
+    }
+
+    impl Lab {
+        fn open() -> Self {
+            let catalog = Arc::new(Catalog::builtin());
+            let options = Options { reserve_bytes: 0, ..Options::default() };
+            let open = |sink| -> Result<Arc<dyn Log>, OpenError> { Ok(Embedded::open_on(Medium::memory(), options, sink)?) };
+            let store = store::open(catalog.clone(), Limits::default(), open).unwrap();
+            let authorizer = Arc::new(Authorizer::new(Mode::Builtin, Ceilings::default(), Facts::default()));
+            let identity = Arc::new(Live::default());
+            let outlet = Outlet { authorizer: authorizer.clone(), identity: identity.clone() };
+            tokio::spawn(Feeder::new(&catalog, &store, outlet).run());
+            Self { catalog, store, authorizer, identity }
+        }
+
+        /// Commits, as the API does, and does not wait for anything else.
+        async fn put(&self, plural: &str, object: &Value, expect: Expect) -> Revision {
+            let kind = self.catalog.all().iter().find(|kind| kind.plural == plural).unwrap();
+            let text = |name: &str| object["metadata"][name].as_str().unwrap_or_default();
+            let key = kind.key(text("namespace"), text("name")).unwrap();
+            let value = (object["gone"] != true).then(|| Object::to_stored(object));
+            match self.store.commit(Change { key, expect, value, ttl: None, guard: None }).await.unwrap() {
+                Outcome::Committed(revision) => revision,
+                other => panic!("{other:?}"),
+            }
+        }
+
+        fn may_read_maps(&self) -> bool {
+            let target = Target::Resource(Resource {
+                version: "v1".to_owned(),
+                resource: "configmaps".to_owned(),
+                namespace: "n".to_owned(),
+                ..Resource::default()
+            });
+            let user = User { name: "system:serviceaccount:n:a", groups: &[], extra: None };
+            matches!(self.authorizer.decide(&user, &Ask::new("list", &target)), Decision::Allow { .. })
+        }
+    }
+
+    /// Whoever was told that a right was given or taken finds it so, at once and every time.
+    #[tokio::test]
+    async fn an_acknowledged_change_of_rights_is_in_force() {
+        let lab = Lab::open();
+        let role = json!({"kind": "Role", "apiVersion": "rbac.authorization.k8s.io/v1", "metadata": {"name": "r", "namespace": "n", "uid": "1"},
+            "rules": [{"verbs": ["list"], "apiGroups": [""], "resources": ["configmaps"]}]});
+        let mut binding = json!({"kind": "RoleBinding", "apiVersion": "rbac.authorization.k8s.io/v1", "metadata": {"name": "b", "namespace": "n", "uid": "2"},
+            "roleRef": {"apiGroup": GROUP, "kind": "Role", "name": "r"}, "subjects": [{"kind": "ServiceAccount", "name": "a", "namespace": "n"}]});
+        lab.put("roles", &role, Expect::Absent).await;
+        for _ in 0..50 {
+            binding["gone"] = false.into();
+            let revision = lab.put("rolebindings", &binding, Expect::Absent).await;
+            assert!(lab.may_read_maps());
+            binding["gone"] = true.into();
+            lab.put("rolebindings", &binding, Expect::At(revision)).await;
+            assert!(!lab.may_read_maps());
+        }
+    }
+
+    #[tokio::test]
+    async fn an_acknowledged_life_is_known_and_other_changes_are_caught_up_with() {
+        let lab = Lab::open();
+        let account =
+            json!({"kind": "ServiceAccount", "apiVersion": "v1", "metadata": {"name": "a", "namespace": "n", "uid": "3"}});
+        lab.put("serviceaccounts", &account, Expect::Absent).await;
+        assert!(lab.identity.peek(|facts| facts.uid(Holder::Account, "n", "a").is_some()));
+
+        let map = json!({"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "m", "namespace": "n", "uid": "4"}});
+        let revision = lab.put("configmaps", &map, Expect::Absent).await;
+        lab.store.followed(revision).await.unwrap();
+    }
 }

@@ -52,6 +52,8 @@ pub struct App {
     drain: Duration,
     cluster: Arc<Cluster>,
     shutdown: Shutdown,
+    // Ends after everything else: health and metrics tell of the shutdown.
+    last: Shutdown,
 }
 
 impl App {
@@ -76,13 +78,13 @@ impl App {
             Some(address) => Some(bind(address).await?),
             None => None,
         };
-        let shutdown = Shutdown::new();
+        let (shutdown, last) = (Shutdown::new(), Shutdown::new());
         let address = listener.local_addr().map_err(|error| Error::Listen(config.listen.address, error))?;
         let health_address = health.as_ref().and_then(|listener| listener.local_addr().ok());
         let drain = config.listen.drain;
         let source = Source { path: path.to_owned(), address };
-        let cluster = parts.run((config, extra), (listener, health), (source, &shutdown)).await?;
-        Ok(Self { address, health: health_address, drain, cluster, shutdown })
+        let cluster = parts.run((config, extra), (listener, health), (source, &shutdown, &last)).await?;
+        Ok(Self { address, health: health_address, drain, cluster, shutdown, last })
     }
 
     /// Where the API is served.
@@ -111,7 +113,8 @@ impl App {
     /// Ends everything: no new connections, what is under way within the configured time. True when it was enough.
     pub async fn finish(&self) -> bool {
         tracing::info!(deadline = ?self.drain, "stopping");
-        self.shutdown.finish(self.drain + Duration::from_secs(1)).await
+        let ended = self.shutdown.finish(self.drain + Duration::from_secs(1)).await;
+        self.last.finish(Duration::from_secs(1)).await && ended
     }
 }
 

@@ -32,6 +32,9 @@ use crate::store::embedded::{Embedded, Options};
 use crate::store::etcd::{self, Etcd};
 use crate::store::{self, Ending, Observer, Operation, Store};
 
+/// Begins every key, as kube-apiserver has it.
+const KEYS: &str = "/registry";
+
 /// Reads the configuration at `path` and builds everything it describes but the listeners and the store. A summary for a person.
 ///
 /// # Errors
@@ -84,7 +87,7 @@ impl Parts {
         self,
         (config, extra): (Config, Extra),
         (listener, health): (TcpListener, Option<TcpListener>),
-        (source, shutdown): (Source, &Shutdown),
+        (source, shutdown, last): (Source, &Shutdown, &Shutdown),
     ) -> Result<Arc<Cluster>, Error> {
         for warning in &self.warnings {
             tracing::warn!("{warning}");
@@ -93,14 +96,19 @@ impl Parts {
         let catalog = Arc::new(Catalog::builtin());
         let store = open(&config.builtin, (&catalog, &metrics), shutdown).await?;
         let accounts = Arc::new(Live::default());
+        let keys = self.trust.keys.clone();
         let resolver = Arc::new(Resolver::new(self.trust, accounts.clone()));
         let authorizer = Arc::new(Authorizer::new(Mode::Builtin, self.ceilings, Facts::default()));
         let outlet = Outlet { authorizer: authorizer.clone(), identity: accounts.clone() };
         upkeep::spawn(Feeder::new(&catalog, &store, outlet).run(), shutdown);
         let settings = api::Settings { event_ttl: config.builtin.event_ttl, node_ports: config.builtin.node_ports };
-        let asking = Asking { authorizer: authorizer.clone(), resolver: resolver.clone(), tokens: tokens(&config) };
-        let api =
-            Arc::new(Api::new(catalog.clone(), store.clone(), shutdown.clone()).with_asking(asking).with_settings(settings));
+        let asking = Asking {
+            authorizer: authorizer.clone(),
+            resolver: resolver.clone(),
+            tokens: tokens(&config, (keys, source.address)),
+        };
+        let api = Api::new(catalog.clone(), store.clone(), shutdown.clone());
+        let api = Arc::new(api.with_asking(asking).with_settings(settings).with_metrics(metrics.clone()));
         let (booted, boot) = watch::channel(Boot::Pending);
         let settings = limits::Settings {
             read_only: clamp(config.limits.read_only),
@@ -131,7 +139,7 @@ impl Parts {
         upkeep::boot((&config, extra, source.address), (api, booted), shutdown);
         reload::run(config.clone(), source, (cluster.clone(), tls.clone(), metrics.clone()), shutdown);
         if let Some(listener) = health {
-            shutdown.spawn(listen::serve_health(listener, (checks, metrics), shutdown.clone()));
+            last.spawn(listen::serve_health(listener, (checks, metrics), last.clone()));
         }
         let settings = listen::Settings { connections: config.listen.connections, handshakes: config.listen.handshakes };
         shutdown.spawn(listen::serve(listener, (gateway, tls), settings, shutdown.clone()));
@@ -178,11 +186,19 @@ fn trust(config: &Config, mistakes: &mut Mistakes) -> Trust {
 }
 
 /// Who signs tokens; the key has been read once already.
-fn tokens(config: &Config) -> Option<Tokens> {
+fn tokens(config: &Config, (keys, address): (Vec<PublicKey>, SocketAddr)) -> Option<Tokens> {
     let accounts = config.authentication.service_accounts.as_ref()?;
     let issuer = accounts.issuers.first()?;
     let signer = TokenSigner::parse(&accounts.signing_key.as_ref()?.pem, issuer.as_str()).ok()?;
-    Some(Tokens { signer: Arc::new(signer), audiences: accounts.audiences.clone(), longest: None, extended: true })
+    let host = SocketAddr::new(advertised(config.builtin.advertise, address), address.port());
+    Some(Tokens {
+        signer: Arc::new(signer),
+        audiences: accounts.audiences.clone(),
+        longest: None,
+        extended: true,
+        keys,
+        keys_at: format!("https://{host}/openid/v1/jwks"),
+    })
 }
 
 async fn open(
@@ -202,10 +218,10 @@ async fn open(
             upkeep::spawn(upkeep::compaction(store.clone(), builtin.history), shutdown);
             Ok(store)
         }
-        Storage::Etcd { endpoints, prefix, tls } => {
+        Storage::Etcd { endpoints, tls } => {
             let settings = etcd::Settings {
                 endpoints: endpoints.clone(),
-                prefix: prefix.clone(),
+                prefix: KEYS.to_owned(),
                 tls: tls.as_ref().map(|tls| etcd::Tls {
                     authority: tls.0.pem.clone(),
                     certificate: tls.1.pem.clone(),

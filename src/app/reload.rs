@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use super::Source;
 use super::parts::Parts;
@@ -76,12 +76,13 @@ fn fixed(old: &Config, new: &Config) {
     }
 }
 
-/// What tells a changed file from the one that was read: a replaced file has another inode, a rewritten one another time or size.
-fn marks(files: &[PathBuf]) -> Vec<Option<(SystemTime, u64, u64)>> {
+/// What tells a changed file from the one that was read: a replaced file has another inode, and one whose content or mode was changed
+/// another time of change.
+fn marks(files: &[PathBuf]) -> Vec<Option<(i64, i64, u64, u64)>> {
     use std::os::unix::fs::MetadataExt;
     let mark = |path: &PathBuf| {
         let metadata = std::fs::metadata(path).ok()?;
-        Some((metadata.modified().ok()?, metadata.len(), metadata.ino()))
+        Some((metadata.ctime(), metadata.ctime_nsec(), metadata.len(), metadata.ino()))
     };
     files.iter().map(mark).collect()
 }

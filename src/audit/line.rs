@@ -23,6 +23,8 @@ pub struct Line<'a> {
     pub uri: &'a str,
     /// The client's `User-Agent`.
     pub agent: &'a str,
+    /// Why it was refused, for those who keep the server; the client is told less.
+    pub reason: Option<&'a str>,
     /// The HTTP status; 499 when the client left before there was one.
     pub code: u16,
     /// Bytes of the answer's body.
@@ -55,6 +57,10 @@ impl Line<'_> {
         ] {
             out.extend_from_slice(key);
             text(out, value, most);
+        }
+        if let Some(reason) = self.reason {
+            out.extend_from_slice(b",\"reason\":");
+            text(out, reason, 512);
         }
         out.extend_from_slice(b",\"code\":");
         out.extend_from_slice(decimal.format(self.code).as_bytes());

@@ -153,6 +153,7 @@ mod tests {
             method: "GET",
             uri,
             agent: "kubectl/v1.36",
+            reason: Some("ceiling kubelet: no-secrets"),
             code: 200,
             sent: 17,
             took: Duration::from_micros(1_234),
@@ -177,6 +178,7 @@ mod tests {
         assert_eq!(first["uri"], "/api/v1/pods?limit=5");
         assert_eq!(first["address"], "10.0.0.1:5000");
         assert_eq!(first["impersonated"], "jane");
+        assert_eq!(first["reason"], "ceiling kubelet: no-secrets");
         assert_eq!((first["code"].as_u64(), first["sent"].as_u64()), (Some(200), Some(17)));
         assert_eq!(first["milliseconds"].as_f64(), Some(1.234));
         assert!(first["time"].as_str().unwrap().ends_with('Z'));

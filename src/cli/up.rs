@@ -205,23 +205,31 @@ fn configuration(args: &Args, dir: &Path) -> anyhow::Result<String> {
             "clientAuthorities": [key("clients-ca.crt")],
             "serviceAccounts": {"issuers": [ISSUER], "verificationKeys": [key("sa.pub")], "signingKey": key("sa.key")},
         },
+        // Without --use-service-account-credentials the controller manager does its controllers' work in its own name.
+        "policy": {"components": [{"name": "kube-controller-manager", "profile": "kube-controller-manager",
+            "allow": [{"verbs": ["patch", "update"], "apiGroups": [""], "resources": ["pods/status"]}]}]},
         "backend": {"builtin": {"solo": true, "store": store}},
         "log": {"format": "text", "access": false},
     });
     Ok(serde_json::to_string_pretty(&config)?)
 }
 
-/// What a development cluster has besides the objects of every server: kube-proxy's account, and the right of nodes to see each other.
+/// What a development cluster has besides the objects of every server: kube-proxy's account, the right of nodes to see each other, and
+/// that of the controller manager to report on pods.
 fn extra() -> Extra {
     let role = |name: &str| json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name});
     let binding = |name: &str, to: &str, subject: Value| json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": name}, "roleRef": role(to), "subjects": [subject]});
     let nodes = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "system:nodes"});
+    let manager = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "system:kube-controller-manager"});
     let proxy = json!({"kind": "ServiceAccount", "namespace": "kube-system", "name": "kube-proxy"});
     Extra(vec![
         json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "kube-proxy", "namespace": "kube-system"}}),
         json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "portcullis:up:node-viewer"},
             "rules": [{"apiGroups": [""], "resources": ["nodes"], "verbs": ["get", "list", "watch"]}]}),
         binding("portcullis:up:node-viewer", "portcullis:up:node-viewer", nodes),
+        json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "portcullis:up:pod-reporter"},
+            "rules": [{"apiGroups": [""], "resources": ["pods/status"], "verbs": ["patch", "update"]}]}),
+        binding("portcullis:up:pod-reporter", "portcullis:up:pod-reporter", manager),
         binding("portcullis:up:node-proxier", "system:node-proxier", proxy),
     ])
 }

@@ -121,8 +121,6 @@ pub enum Storage {
     Etcd {
         /// `https://host:2379`
         endpoints: Vec<String>,
-        /// Begins every key.
-        prefix: String,
         /// Authority, certificate and key.
         tls: Option<Box<(Material, Material, Material)>>,
     },

@@ -214,10 +214,6 @@ impl Reader {
             self.mistakes
                 .note(section.at("endpoints"), format!("{} is not https; say `insecure: true` to mean it", plain.join(", ")));
         }
-        let prefix = section.or("prefix", "/registry".to_owned(), &mut self.mistakes);
-        if !prefix.starts_with('/') || prefix.ends_with('/') {
-            self.mistakes.note(section.at("prefix"), "begins with a slash and ends without one, like /registry");
-        }
         let tls = if insecure {
             None
         } else {
@@ -227,7 +223,7 @@ impl Reader {
             Some(Box::new((authority?, certificate?, key?)))
         };
         section.end(&mut self.mistakes);
-        Some(Storage::Etcd { endpoints, prefix, tls })
+        Some(Storage::Etcd { endpoints, tls })
     }
 
     fn log(&mut self, root: &mut Section) -> Log {

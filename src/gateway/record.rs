@@ -30,6 +30,7 @@ pub(super) struct Record {
     agent: Box<str>,
     upgrades: bool,
     caller: Option<Caller>,
+    reason: Option<Box<str>>,
     series: Arc<Series>,
     ongoing: Option<Ongoing>,
     code: u16,
@@ -61,6 +62,7 @@ impl Record {
             agent: cut(text(USER_AGENT), AGENT).into(),
             upgrades: request.headers().contains_key(UPGRADE),
             caller: None,
+            reason: None,
             series,
             ongoing,
             code: GONE,
@@ -77,6 +79,15 @@ impl Record {
         if let Some(caller) = permit.caller().filter(|caller| !Arc::ptr_eq(caller.real(), caller.effective())) {
             self.caller = Some(caller.clone());
         }
+    }
+
+    /// Notes what the client is not told: why nobody is believed, which rule refused.
+    pub(super) fn because(&mut self, reason: String) {
+        if !self.gateway.access.is_on() {
+            // It may quote what the client sent: it is escaped.
+            tracing::info!(address = %self.address, uri = ?self.uri, ?reason, "refused");
+        }
+        self.reason = Some(reason.into());
     }
 
     /// Notes why there is no better answer; what is ours to mend goes to the log with its cause.
@@ -127,6 +138,7 @@ impl Record {
             method: self.method.as_str(),
             uri: &self.uri,
             agent: &self.agent,
+            reason: self.reason.as_deref(),
             code: self.code,
             sent,
             took,

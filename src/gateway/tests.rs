@@ -240,6 +240,9 @@ async fn what_policy_refuses_never_reaches_the_backend() {
         seen.body
     );
     assert_eq!(seen.headers["x-content-type-options"], "nosniff");
+    house.until("a line is written", |house| house.lines.0.lock().ends_with(b"\n")).await;
+    let line: serde_json::Value = serde_json::from_slice(&house.lines.0.lock()).unwrap();
+    assert_eq!(line["reason"], "ceiling none: -");
     let text = house.gateway.metrics.exposition();
     assert!(
         text.contains(r#"authorization_attempts_total{result="denied"} 1"#) && text.contains(r#"step="policy"} 1"#),

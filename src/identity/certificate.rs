@@ -294,6 +294,34 @@ pub fn summarise(der: &[u8]) -> Result<Summary, CertificateError> {
     })
 }
 
+/// What a certificate is asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Requested {
+    /// The common name; empty where there is none. Of several, the last, as Go reads them.
+    pub common_name: String,
+    /// The organizations, which become groups.
+    pub organizations: Vec<String>,
+}
+
+/// Reads the subject of a PEM `CERTIFICATE REQUEST`, without verifying anything; `None` when it cannot be read.
+pub fn requested(pem: &[u8]) -> Option<Requested> {
+    use rustls_pki_types::CertificateSigningRequestDer;
+    use rustls_pki_types::pem::PemObject as _;
+    use x509_parser::certification_request::X509CertificationRequest;
+
+    let der = CertificateSigningRequestDer::from_pem_slice(pem).ok()?;
+    let (rest, request) = X509CertificationRequest::from_der(der.as_ref()).ok()?;
+    let mut requested = Requested::default();
+    for attribute in request.certification_request_info.subject.iter_attributes() {
+        match attribute.attr_type().to_id_string().as_str() {
+            COMMON_NAME => requested.common_name = value(attribute.attr_value())?,
+            ORGANIZATION => requested.organizations.push(value(attribute.attr_value())?),
+            _ => {}
+        }
+    }
+    rest.is_empty().then_some(requested)
+}
+
 /// Reads a `SubjectPublicKeyInfo`.
 pub(super) fn raw_key(spki: &[u8]) -> Result<RawKey, CertificateError> {
     let (rest, info) = SubjectPublicKeyInfo::from_der(spki).map_err(|_| CertificateError::Malformed)?;

@@ -1,5 +1,7 @@
 //! The credentials in a request's headers: read, and taken off on every path.
 
+use std::fmt;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::header::{AUTHORIZATION, CONNECTION, PROXY_AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
@@ -7,20 +9,36 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::Asked;
 
-/// What the headers brought.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Brought {
+/// What a request's headers brought. Printed without the token.
+#[derive(PartialEq, Eq)]
+pub struct Brought {
     pub(super) bearer: Bearer,
     /// Impersonation, or the message of a 400.
     pub(super) asked: Result<Option<Asked>, String>,
 }
 
 /// A token, or what stands in its place.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 pub(super) enum Bearer {
     None,
     Token(String),
     Bad(&'static str),
+}
+
+impl fmt::Debug for Brought {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Brought").field("bearer", &self.bearer).field("asked", &self.asked).finish()
+    }
+}
+
+impl fmt::Debug for Bearer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str("None"),
+            Self::Token(_) => f.write_str("Token"),
+            Self::Bad(why) => write!(f, "Bad({why:?})"),
+        }
+    }
 }
 
 /// Reads the credentials and removes them, with every header that only a trusted front proxy may send.

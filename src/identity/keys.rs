@@ -11,6 +11,7 @@ use aws_lc_rs::signature::{
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rustls_pki_types::pem::{PemObject as _, SectionKind};
+use serde_json::{Value, json};
 
 use super::certificate;
 
@@ -23,6 +24,17 @@ pub enum Algorithm {
     Es256,
     /// ECDSA on P-384 with SHA-384.
     Es384,
+}
+
+impl Algorithm {
+    /// `RS256`
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rs256 => "RS256",
+            Self::Es256 => "ES256",
+            Self::Es384 => "ES384",
+        }
+    }
 }
 
 /// A key that verifies tokens.
@@ -97,6 +109,31 @@ impl PublicKey {
     /// The DER `SubjectPublicKeyInfo`.
     pub fn spki(&self) -> &[u8] {
         &self.spki
+    }
+
+    /// The key as RFC 7517 writes it.
+    pub fn jwk(&self) -> Value {
+        let (kty, first, second) = match self.algorithm {
+            Algorithm::Rs256 => {
+                let (modulus, exponent) = rsa_parts(&self.key).unwrap_or_default();
+                ("RSA", ("n", modulus), ("e", exponent))
+            }
+            Algorithm::Es256 | Algorithm::Es384 => {
+                let point = self.key.get(1..).unwrap_or_default();
+                let (x, y) = point.split_at(point.len() / 2);
+                ("EC", ("x", x), ("y", y))
+            }
+        };
+        let mut jwk = json!({"use": "sig", "kty": kty, "kid": self.id, "alg": self.algorithm.name()});
+        match self.algorithm {
+            Algorithm::Rs256 => {}
+            Algorithm::Es256 => jwk["crv"] = Value::from("P-256"),
+            Algorithm::Es384 => jwk["crv"] = Value::from("P-384"),
+        }
+        for (name, bytes) in [first, second] {
+            jwk[name] = Value::from(URL_SAFE_NO_PAD.encode(bytes));
+        }
+        jwk
     }
 
     /// PKCS#1 for RSA, the uncompressed point for elliptic curves.
@@ -192,6 +229,35 @@ impl fmt::Debug for PrivateKey {
 
 fn sections(pem: &[u8]) -> Result<Vec<(SectionKind, Vec<u8>)>, KeyError> {
     <(SectionKind, Vec<u8>)>::pem_slice_iter(pem).collect::<Result<_, _>>().map_err(|_| KeyError::NotPem)
+}
+
+/// Modulus and exponent of a PKCS#1 `RSAPublicKey`, without leading zeros.
+fn rsa_parts(der: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (sequence, _) = element(der, 0x30)?;
+    let (modulus, rest) = element(sequence, 0x02)?;
+    let (exponent, _) = element(rest, 0x02)?;
+    Some((trim(modulus), trim(exponent)))
+}
+
+fn trim(number: &[u8]) -> &[u8] {
+    let zeros = number.iter().take_while(|byte| **byte == 0).count();
+    &number[zeros..]
+}
+
+/// The content of a DER element with this tag, and what follows it.
+fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
+    let (&[own, short], rest) = der.split_first_chunk()?;
+    if own != tag {
+        return None;
+    }
+    let (length, rest) = match usize::from(short) {
+        length @ ..0x80 => (length, rest),
+        long => {
+            let (bytes, rest) = rest.split_at_checked((long & 0x7f).min(4))?;
+            (bytes.iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte)), rest)
+        }
+    };
+    rest.split_at_checked(length)
 }
 
 #[cfg(test)]

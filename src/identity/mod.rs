@@ -17,9 +17,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use asked::{Asked, assert};
-pub use certificate::{Authorities, AuthorityError, CertificateError, Summary, summarise};
+pub use certificate::{Authorities, AuthorityError, CertificateError, Requested, Summary, requested, summarise};
 pub(crate) use certificate::{certificates, issuer_parts};
 pub use facts::{Facts, Holder, Life};
+pub use headers::Brought;
 pub use keys::{Algorithm, KeyError, PrivateKey, PublicKey};
 pub use peer::Peer;
 pub use resolver::{Anonymous, Refusal, Resolver, Reviewed, Trust, Unauthenticated};
@@ -165,7 +166,7 @@ fn is_dns_label(text: &str) -> bool {
 }
 
 /// Unlike names in DNS, Kubernetes' names have no limit for their single parts.
-fn is_dns_subdomain(text: &str) -> bool {
+pub(crate) fn is_dns_subdomain(text: &str) -> bool {
     let plain = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let part = |part: &str| {
         let bytes = part.as_bytes();

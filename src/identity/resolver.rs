@@ -10,7 +10,7 @@ use quick_cache::sync::Cache;
 use super::certificate::{Authorities, CertificateError, Span, Verified, hex, sha256};
 use super::claims::Claims;
 use super::facts::Facts;
-use super::headers::{self, Bearer};
+use super::headers::{self, Bearer, Brought};
 use super::keys::PublicKey;
 use super::peer::{Peer, Standing};
 use super::token::{TokenError, Verifier};
@@ -124,12 +124,17 @@ impl Resolver {
         self.trust.swap(Installed::new(trust, generation));
     }
 
-    /// Who asks. Credentials, and headers that claim an identity, are removed whatever the answer.
+    /// Takes the credentials off a request, and every header that claims an identity.
+    pub fn take(headers: &mut HeaderMap) -> Brought {
+        headers::take(headers)
+    }
+
+    /// Who asks.
     ///
     /// # Errors
     /// Nobody is believed to be asking, or the impersonation asked cannot be read.
-    pub fn resolve(&self, peer: &Peer, headers: &mut HeaderMap, attributes: &Attributes) -> Result<Caller, Refusal> {
-        self.resolve_at(peer, headers, attributes, now())
+    pub fn resolve(&self, peer: &Peer, brought: &Brought, attributes: &Attributes) -> Result<Caller, Refusal> {
+        self.resolve_at(peer, brought, attributes, now())
     }
 
     /// Whether the credential of a caller is still good: for what goes on longer than a request.
@@ -149,20 +154,19 @@ impl Resolver {
         Ok(Reviewed { identity: Arc::clone(&believed.identity), audiences })
     }
 
-    fn resolve_at(&self, peer: &Peer, headers: &mut HeaderMap, attributes: &Attributes, now: u64) -> Result<Caller, Refusal> {
-        let brought = headers::take(headers);
+    fn resolve_at(&self, peer: &Peer, brought: &Brought, attributes: &Attributes, now: u64) -> Result<Caller, Refusal> {
         let trust = self.trust.load();
         let mut caller = if !peer.chain().is_empty() {
             Caller::of(self.of_certificate(&trust, peer, now).map_err(Unauthenticated::from)?)
         } else {
-            match brought.bearer {
-                Bearer::Token(token) => self.of_token(&trust, &token, now).map_err(Unauthenticated::from)?,
+            match &brought.bearer {
+                Bearer::Token(token) => self.of_token(&trust, token, now).map_err(Unauthenticated::from)?,
                 Bearer::Bad(fault) => return Err(Unauthenticated::Header(fault).into()),
                 Bearer::None if trust.anonymous.includes(attributes) => Caller::of(Arc::clone(&self.nobody)),
                 Bearer::None => return Err(Unauthenticated::NoCredential.into()),
             }
         };
-        caller.asked = brought.asked.map_err(Refusal::Impersonation)?.map(Arc::new);
+        caller.asked = brought.asked.clone().map_err(Refusal::Impersonation)?.map(Arc::new);
         Ok(caller)
     }
 
@@ -218,6 +222,13 @@ impl Resolver {
         }
         self.facts.peek(|facts| believed.claims.check_life(facts, now))?;
         Ok(common)
+    }
+}
+
+impl Refusal {
+    /// Whether the refusal hangs on the facts: of those that are newer it might not come.
+    pub fn hangs_on_facts(&self) -> bool {
+        matches!(self, Self::Unauthenticated(Unauthenticated::Token(TokenError::Gone(_))))
     }
 }
 

@@ -55,7 +55,7 @@ impl Lab {
     fn ask(&self, peer: &Peer, headers: &[(&str, &str)], path: &str, later: u64) -> Result<Caller, Refusal> {
         let mut map = header_map(headers);
         let attributes = Attributes::parse(&Method::GET, &path.parse::<Uri>().unwrap());
-        let outcome = self.resolver.resolve_at(peer, &mut map, &attributes, self.now + later);
+        let outcome = self.resolver.resolve_at(peer, &Resolver::take(&mut map), &attributes, self.now + later);
         assert!(map.is_empty(), "credentials are left: {map:?}");
         outcome
     }
@@ -315,7 +315,7 @@ fn a_web_socket_may_bring_its_token_as_a_protocol() {
     let mut headers = header_map(&[("connection", "Upgrade"), ("upgrade", "websocket"), ("sec-websocket-protocol", &protocols)]);
     headers.insert("x-remote-user", "root".parse().unwrap());
     let attributes = Attributes::parse(&Method::GET, &Uri::from_static("/api/v1/pods?watch=1"));
-    let caller = lab.resolver.resolve_at(&peer(&[]), &mut headers, &attributes, lab.now).unwrap();
+    let caller = lab.resolver.resolve_at(&peer(&[]), &Resolver::take(&mut headers), &attributes, lab.now).unwrap();
     assert_eq!(caller.real().user(), "system:serviceaccount:ns:robot");
     assert_eq!(headers["sec-websocket-protocol"], "v5.channel.k8s.io");
     assert!(!headers.contains_key("x-remote-user") && !headers.contains_key(AUTHORIZATION));

@@ -67,13 +67,14 @@ impl Drop for Open {
 }
 
 async fn handshake(shared: &Shared, stream: TcpStream) -> io::Result<Secured> {
+    let mut turn = shared.handshakes.take();
     let shake = async {
-        let _turn = shared.handshakes.acquire().await.map_err(io::Error::other)?;
         let tls = shared.tls.load();
         tls.accept(stream).await
     };
     tokio::select! {
         shaken = tokio::time::timeout(shared.patience.handshake, Box::pin(shake)) => shaken.unwrap_or_else(|late| Err(late.into())),
+        () = turn.ousted() => Err(io::Error::other("too slow while others wait")),
         () = shared.shutdown.begun() => Err(io::Error::other("the server stops")),
     }
 }

@@ -8,6 +8,7 @@ mod plain;
 #[cfg(test)]
 mod tests;
 pub mod tls;
+mod turn;
 
 use std::io;
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use crate::live::Live;
 use crate::metrics::Metrics;
 use crate::shutdown::Shutdown;
 use tls::Tls;
+use turn::Turns;
 
 pub use plain::serve as serve_health;
 
@@ -34,7 +36,7 @@ pub use plain::serve as serve_health;
 pub struct Settings {
     /// Open connections; more wait in the kernel's queue.
     pub connections: usize,
-    /// Handshakes under way; more wait for their turn.
+    /// Handshakes under way; where there are more, the oldest give way.
     pub handshakes: usize,
 }
 
@@ -43,7 +45,7 @@ struct Shared {
     answer: Box<Answer>,
     metrics: Arc<Metrics>,
     tls: Arc<Live<Tls>>,
-    handshakes: Semaphore,
+    handshakes: Turns,
     patience: Patience,
     shutdown: Shutdown,
 }
@@ -54,7 +56,7 @@ type Answer = dyn Fn(Arc<Peer>, Request<Incoming>) -> BoxAnswer + Send + Sync;
 /// How long a peer may take.
 #[derive(Clone, Copy)]
 struct Patience {
-    /// For the handshake, the wait for its turn included.
+    /// For the handshake.
     handshake: Duration,
     /// For a request's head on HTTP/1.1; so long may such a connection also idle between requests.
     head: Duration,
@@ -92,7 +94,7 @@ pub async fn serve(
         let gateway = gateway.clone();
         Box::pin(async move { Ok(gateway.handle(peer, request.map(Inbound::Wire)).await) })
     };
-    let handshakes = Semaphore::new(settings.handshakes);
+    let handshakes = Turns::new(settings.handshakes);
     let shared = Shared { answer: Box::new(answer), metrics, tls, handshakes, patience: Patience::default(), shutdown };
     accept_all(&listener, Arc::new(shared), settings.connections).await;
 }

@@ -38,7 +38,7 @@ impl Server {
             answer: Box::new(|peer, request| Box::pin(async move { Ok(answer(&peer, request).await) })),
             metrics: metrics.clone(),
             tls: tls.clone(),
-            handshakes: Semaphore::new(8),
+            handshakes: Turns::new(8),
             patience,
             shutdown: shutdown.clone(),
         });
@@ -290,4 +290,16 @@ async fn a_new_certificate_serves_new_connections_while_requests_go_on() {
     let stranger = Authority::new("other", DAY).unwrap();
     server.tls.swap(serving(&stranger));
     assert!(client.connect(server.address).await.is_err(), "the old certificate is still served");
+}
+
+#[tokio::test]
+async fn those_who_say_nothing_keep_nobody_out() {
+    let server = Server::start(Patience { handshake: DAY, ..Patience::default() }, 100).await;
+    let mut idle = Vec::new();
+    for _ in 0..20 {
+        idle.push(TcpStream::connect(server.address).await.unwrap());
+    }
+    let asked = tokio::time::timeout(Duration::from_secs(10), server.ask(&server.client("http/1.1"), false)).await;
+    assert_eq!(asked.expect("an answer in time").unwrap(), "HTTP/1.1 0 certificates");
+    assert_eq!(rest(&mut idle[0]).await, "", "the oldest gives way");
 }

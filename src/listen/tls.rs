@@ -26,8 +26,8 @@ pub(crate) mod client;
 /// The settings that new connections are made with.
 pub struct Tls(TlsAcceptor);
 
-/// A connection after its handshake.
-pub(super) struct Secured(TlsStream<TcpStream>);
+/// A connection after its handshake. Boxed: it is moved from hand to hand, and every hand would keep room for it.
+pub(super) struct Secured(Box<TlsStream<TcpStream>>);
 
 /// Why there are no settings.
 #[derive(Debug, thiserror::Error)]
@@ -83,7 +83,7 @@ impl Tls {
 
     /// Shakes hands.
     pub(super) async fn accept(&self, stream: TcpStream) -> io::Result<Secured> {
-        self.0.accept(stream).await.map(Secured)
+        self.0.accept(stream).await.map(|stream| Secured(Box::new(stream)))
     }
 }
 

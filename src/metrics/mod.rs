@@ -229,6 +229,15 @@ impl Metrics {
             scrape: RwLock::default(),
             registry,
         }
+        .with_zeros()
+    }
+
+    /// What is rare stands at zero before it happens: a rule that waits for its rise would miss the first one.
+    fn with_zeros(self) -> Self {
+        for result in ["success", "failure"] {
+            self.reloads.with_label_values(&[result]);
+        }
+        self
     }
 
     /// Calls `refresh` before each exposition: for gauges that are looked up rather than kept.

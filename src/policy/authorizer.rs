@@ -76,7 +76,8 @@ impl Authorizer {
     ///
     /// # Errors
     /// The refusal: the ceiling of the real identity or of the impersonated one, or that nothing grants it.
-    pub fn authorize(&self, caller: Caller, attributes: Attributes, reach: Reach) -> Result<Permit, Denied> {
+    pub fn authorize(&self, caller: Caller, attributes: impl Into<Arc<Attributes>>, reach: Reach) -> Result<Permit, Denied> {
+        let attributes = attributes.into();
         let ask = Ask::of(&attributes);
         let caller = self.impersonate(caller, &ask)?;
         let component = self.capped(&caller, &ask, reach)?;
@@ -86,7 +87,7 @@ impl Authorizer {
             Verb::Update | Verb::Patch => self.creation(&caller, &ask.doing("create"), &component).map(Arc::new),
             _ => None,
         };
-        Ok(Permit { who: Who::Caller(caller, component), attributes: Arc::new(attributes), creation })
+        Ok(Permit { who: Who::Caller(caller, component), attributes, creation })
     }
 
     /// Whether somebody who is not here may: the ceiling of the user, then what grants. For SubjectAccessReview and for

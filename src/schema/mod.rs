@@ -197,6 +197,14 @@ pub fn kind_of(body: &[u8], encoding: Encoding) -> Result<(String, String), Read
     }
 }
 
+/// YAML of no type as JSON: bounded in depth, and in what its aliases make of it.
+///
+/// # Errors
+/// [`ReadError::Syntax`], begun with `yaml: `.
+pub fn parse_yaml(text: &[u8]) -> Result<Value, ReadError> {
+    yaml::json(text).map(|(value, _)| value)
+}
+
 /// JSON of no type, as Go reads it: bounded in depth and memory.
 ///
 /// # Errors

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
-use super::item::{Item, Reader};
+use super::item::{Item, Reader, Space};
+use super::pace::Pace;
 use super::probe::Probe;
 use super::view::{Limits, View};
 use super::{Change, Ending, Expect, Log, Observer, Operation, Outcome, Revision, Sink, StoreError};
@@ -21,6 +22,7 @@ pub struct Store<T: Item> {
     /// Milliseconds after `opened` for which the view is proven fresh; 0 when it never was.
     proven: AtomicU64,
     observer: OnceLock<Observer>,
+    follower: OnceLock<(Vec<Space>, Arc<Pace>)>,
 }
 
 impl<T: Item> Store<T> {
@@ -40,8 +42,10 @@ impl<T: Item> Store<T> {
             (Some(_), Expect::Absent) => Operation::Create,
             (Some(_), Expect::At(_)) => Operation::Update,
         };
+        let followed = self.is_followed(&change.key);
         let outcome = self.observed(operation, self.log.commit(change)).await?;
         let settled = match &outcome {
+            Outcome::Committed(revision) if followed => self.followed(*revision).await,
             Outcome::Committed(revision) => self.follow(*revision).await,
             Outcome::Conflict(Some(entry)) => self.follow(entry.revision).await,
             // When the key or the guard went away is not told: the newest revision is late enough.
@@ -74,6 +78,22 @@ impl<T: Item> Store<T> {
         timeout(patience, self.view.tide.reached(revision)).await.map_err(late)
     }
 
+    /// Makes a commit in one of these spaces wait for a follower too. Only the first follower is taken.
+    pub fn wait_for(&self, spaces: Vec<Space>, pace: Arc<Pace>) {
+        let _ = self.follower.set((spaces, pace));
+    }
+
+    /// Waits until the view, and the follower where there is one, have reached `revision`.
+    ///
+    /// # Errors
+    /// [`StoreError::Timeout`] when they have not in time.
+    pub async fn followed(&self, revision: Revision) -> Result<(), StoreError> {
+        self.follow(revision).await?;
+        let Some((_, pace)) = self.follower.get() else { return Ok(()) };
+        let late = |_| StoreError::Timeout(format!("what hangs on {revision} is not in force yet"));
+        timeout(self.patience, pace.reached(revision)).await.map_err(late)
+    }
+
     /// Gives up the past before this revision.
     ///
     /// # Errors
@@ -101,6 +121,11 @@ impl<T: Item> Store<T> {
     /// Tells `observer` of every operation from now on. Only the first observer is taken.
     pub fn observe(&self, observer: Observer) {
         let _ = self.observer.set(observer);
+    }
+
+    fn is_followed(&self, key: &[u8]) -> bool {
+        let Some((spaces, _)) = self.follower.get() else { return false };
+        self.view.reader.place(key).is_some_and(|place| spaces.contains(&place.space))
     }
 
     async fn follow(&self, revision: Revision) -> Result<(), StoreError> {
@@ -143,5 +168,6 @@ pub fn open<T: Item, E>(
         opened: Instant::now(),
         proven: AtomicU64::new(0),
         observer: OnceLock::new(),
+        follower: OnceLock::new(),
     }))
 }

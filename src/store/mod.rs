@@ -15,7 +15,7 @@
 //! ```
 //!
 //! - `item`, `view`, `feed`, `shelf`, `ring`, `root`, `bucket`, `watcher`: the view, which is a [`Sink`].
-//! - `join`, `probe`, `tide`: [`Store`], the shared probe of consistent reads, waiting for a revision.
+//! - `join`, `probe`, `tide`, `pace`: [`Store`], the shared probe of consistent reads, waiting for a revision and for a follower.
 //! - [`embedded`]: the log in one file. [`conformance`]: what every log promises, as tests.
 //!
 //! Knows neither HTTP nor Kubernetes nor JSON nor metrics: keys and values are bytes, what a value means is the reader's affair,
@@ -38,6 +38,7 @@ mod digest;
 mod feed;
 mod item;
 mod join;
+mod pace;
 mod probe;
 mod ring;
 mod root;
@@ -48,6 +49,7 @@ mod watcher;
 
 pub use item::{Gone, Happening, Item, Place, Reader, Space, Trigger};
 pub use join::{Store, open};
+pub use pace::Pace;
 pub use root::Root;
 pub use view::{Limits, SpaceStats, Stats, View};
 pub use watcher::Watcher;

@@ -106,7 +106,11 @@ fn arrows_point_down() {
 
 #[test]
 fn every_file_says_what_it_is() {
-    let silent = |(name, text): &(String, String)| (!text.starts_with("//!")).then(|| format!("{name} has no `//!` at its top"));
+    // A file of tests says what it is with its name.
+    let tests = |name: &str| name.ends_with("tests.rs");
+    let silent = |(name, text): &(String, String)| {
+        (!text.starts_with("//!") && !tests(name)).then(|| format!("{name} has no `//!` at its top"))
+    };
     report(&sources().iter().filter_map(silent).collect::<Vec<_>>());
 }
 

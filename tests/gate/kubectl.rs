@@ -37,13 +37,7 @@ fn session(store: Store) {
     everything(&kubectl, &up);
     // `kubectl proxy` adds the credentials; the second kubectl has none.
     let proxy = up.proxy();
-    let kubectl = proxy.kubectl();
-    kubectl.run(&["create", "namespace", "proxied"]);
-    kubectl.run(&["-n", "proxied", "create", "configmap", "c", "--from-literal=a=b"]);
-    assert!(kubectl.run(&["-n", "proxied", "get", "configmap", "c", "-o", "yaml"]).contains("a: b"));
-    kubectl.run(&["-n", "proxied", "label", "configmap", "c", "x=y"]);
-    assert!(kubectl.run(&["-n", "proxied", "get", "configmaps", "-l", "x=y"]).contains("c "));
-    kubectl.run(&["-n", "proxied", "delete", "configmap", "c"]);
+    everything(&proxy.kubectl(), &up);
 }
 
 fn everything(kubectl: &Kubectl, up: &Up) {
@@ -61,6 +55,9 @@ fn who(kubectl: &Kubectl) {
     assert!(kubectl.run(&["api-versions"]).contains("apps/v1"));
     assert!(kubectl.run(&["explain", "pod.spec.containers"]).contains("image"));
     assert!(kubectl.run(&["explain", "deployment.spec.replicas"]).contains("integer"));
+    assert!(kubectl.run(&["explain", "services", "--recursive"]).contains("clusterIP"));
+    assert!(kubectl.run(&["auth", "can-i", "delete", "pods"]).starts_with("yes"));
+    assert!(kubectl.run(&["get", "--raw", "/readyz"]).contains("ok"));
     assert!(kubectl.run(&["get", "namespaces"]).contains("kube-system"));
     assert!(kubectl.run(&["cluster-info"]).contains("is running at"));
 }
@@ -80,6 +77,27 @@ fn make(kubectl: &Kubectl) {
     kubectl.run(&["-n", "team", "create", "configmap", "settings", "--from-literal=color=blue"]);
     kubectl.run(&["-n", "team", "create", "secret", "generic", "password", "--from-literal=p=s3cret"]);
     kubectl.run(&["-n", "team", "create", "deployment", "api", "--image=nginx:1.27"]);
+    kubectl.run(&["-n", "team", "create", "serviceaccount", "robot"]);
+    kubectl.run(&["-n", "team", "create", "role", "reader", "--verb=get,list", "--resource=configmaps"]);
+    kubectl.run(&["-n", "team", "create", "rolebinding", "robot-reads", "--role=reader", "--serviceaccount=team:robot"]);
+    assert!(
+        kubectl
+            .run(&["-n", "team", "auth", "can-i", "list", "configmaps", "--as=system:serviceaccount:team:robot"])
+            .starts_with("yes")
+    );
+    assert!(
+        kubectl
+            .fail_out(&["-n", "team", "auth", "can-i", "list", "secrets", "--as=system:serviceaccount:team:robot"])
+            .starts_with("no")
+    );
+    assert_eq!(kubectl.run(&["-n", "team", "create", "token", "robot"]).matches('.').count(), 2);
+    kubectl.run(&["-n", "team", "expose", "deployment", "api", "--port=80"]);
+    kubectl.run(&["-n", "team", "create", "job", "once", "--image=busybox"]);
+    kubectl.run(&["-n", "team", "create", "cronjob", "often", "--image=busybox", "--schedule=*/5 * * * *"]);
+    kubectl.run(&["-n", "team", "create", "quota", "small", "--hard=pods=3"]);
+    kubectl.run(&["-n", "team", "create", "ingress", "web", "--rule=example.com/*=api:80"]);
+    let address = kubectl.run(&["-n", "team", "get", "service", "api", "-o", "jsonpath={.spec.clusterIP}"]);
+    assert!(address.starts_with("10."), "{address}");
     let secret = kubectl.run(&["-n", "team", "get", "secret", "password", "-o", "jsonpath={.data.p}"]);
     assert_eq!(secret, "czNjcmV0");
     let refused = kubectl.fail(&["-n", "team", "create", "configmap", "settings"]);
@@ -98,6 +116,12 @@ fn change(kubectl: &Kubectl, up: &Up) {
     kubectl.run(&["set", "image", "deployment/web", "web=nginx:1.28"]);
     let image = kubectl.run(&["get", "deployment", "web", "-o", "jsonpath={.spec.template.spec.containers[0].image}"]);
     assert_eq!(image, "nginx:1.28");
+    let replaced = up.file("settings.yaml", &kubectl.run(&["-n", "team", "get", "configmap", "settings", "-o", "yaml"]));
+    kubectl.run(&["replace", "-f", &replaced]);
+    kubectl.run(&["-n", "team", "label", "configmap", "settings", "tier-"]);
+    kubectl.run(&["-n", "team", "autoscale", "deployment", "api", "--max=3"]);
+    kubectl.run(&["-n", "team", "set", "env", "deployment/api", "MODE=fast"]);
+    kubectl.run(&["-n", "team", "rollout", "restart", "deployment/api"]);
     let editor = up.script("editor", "#!/bin/sh\nsed -i 's/color: blue/color: green/' \"$1\"\n");
     kubectl.with("KUBE_EDITOR", &editor).run(&["-n", "team", "edit", "configmap", "settings"]);
     let color = kubectl.run(&["-n", "team", "get", "configmap", "settings", "-o", "jsonpath={.data.color}"]);
@@ -117,6 +141,14 @@ fn look(kubectl: &Kubectl, up: &Up) {
     assert!(kubectl.run(&["get", "pods", "--field-selector", "status.phase=Pending"]).contains("p "));
     assert!(kubectl.run(&["get", "all", "-A"]).contains("deployment.apps/web"));
     assert!(kubectl.run(&["describe", "pod", "p"]).contains("nginx"));
+    assert!(kubectl.run(&["describe", "deployment", "web"]).contains("RollingUpdateStrategy"));
+    assert!(kubectl.run(&["-n", "team", "describe", "service", "api"]).contains("Endpoints:"));
+    assert!(kubectl.run(&["describe", "namespace", "team"]).contains("Active"));
+    assert!(kubectl.run(&["-n", "team", "get", "events"]).is_empty());
+    assert!(kubectl.run(&["get", "--raw", "/api/v1/namespaces/default/pods/p"]).starts_with("{\"kind\":\"Pod\""));
+    let names = kubectl.run(&["-n", "team", "get", "deployments,configmaps,secrets", "--sort-by=.metadata.name", "-o", "name"]);
+    assert!(names.contains("configmap/settings") && names.contains("deployment.apps/api"), "{names}");
+    kubectl.run(&["wait", "--for=jsonpath={.status.phase}=Pending", "pod/p", "--timeout=5s"]);
     let mut watch = kubectl.spawn(&["get", "configmaps", "-n", "team", "-w", "-o", "name"]);
     watch.wait_for("configmap/settings");
     kubectl.run(&["-n", "team", "create", "configmap", "seen"]);
@@ -126,7 +158,7 @@ fn look(kubectl: &Kubectl, up: &Up) {
 fn remove(kubectl: &Kubectl) {
     kubectl.run(&["-n", "team", "delete", "configmap", "settings"]);
     kubectl.run(&["delete", "deployment", "web"]);
-    kubectl.run(&["delete", "pod", "p"]);
+    kubectl.run(&["delete", "pod", "-l", "app=solo"]);
     let gone = kubectl.fail(&["get", "deployment", "web"]);
     assert!(gone.contains("deployments.apps \"web\" not found"), "{gone}");
     kubectl.run(&["delete", "namespace", "team"]);

@@ -3,11 +3,11 @@
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::support::client::{Client, Credentials, Protocol, tls};
+use crate::support::client::{Client, Credentials, Lines, Protocol, tls};
 use crate::support::{Store, Up};
 
 /// The credentials of one of the kubeconfigs that `up` writes.
-fn credentials(up: &Up, who: &str) -> (std::net::SocketAddr, Credentials) {
+pub fn credentials(up: &Up, who: &str) -> (std::net::SocketAddr, Credentials) {
     let text = std::fs::read_to_string(up.dir().join(format!("{who}.kubeconfig"))).unwrap();
     let config: Value = serde_yaml::from_str(&text).unwrap();
     let data =
@@ -20,13 +20,13 @@ fn credentials(up: &Up, who: &str) -> (std::net::SocketAddr, Credentials) {
     (address, Credentials { authority: data(&cluster["certificate-authority-data"]), certificate, token })
 }
 
-async fn client(up: &Up, who: &str, protocol: Protocol) -> Client {
+pub async fn client(up: &Up, who: &str, protocol: Protocol) -> Client {
     let (address, credentials) = credentials(up, who);
     Client::connect(address, tls(&credentials, protocol), credentials.token.clone()).await.unwrap()
 }
 
 /// Runs `work` against `up` on both stores.
-fn on_both<F, Fut>(work: F)
+pub fn on_both<F, Fut>(work: F)
 where
     F: Fn(std::sync::Arc<Up>) -> Fut,
     Fut: Future<Output = ()>,
@@ -41,7 +41,7 @@ where
 const NODES: &str = "/api/v1/nodes";
 const PODS: &str = "/api/v1/namespaces/default/pods";
 
-async fn make(client: &Client, path: &str, body: Value) -> Value {
+pub async fn make(client: &Client, path: &str, body: Value) -> Value {
     let answer = client.send(Method::POST, path, &body).await;
     assert_eq!(answer.status, StatusCode::CREATED, "{path}: {:?}", answer.body);
     answer.json()
@@ -102,42 +102,53 @@ fn a_kubelet_registers_reports_and_follows_its_pods() {
 
         let refused = kubelet.get("/api/v1/secrets").await;
         assert_eq!(refused.status, StatusCode::FORBIDDEN);
-        let refused = kubelet.send(Method::PATCH, "/api/v1/nodes/node-2/status", &json!({"status": {}})).await;
+        let refused = kubelet.get("/api/v1/namespaces/kube-system/secrets/other").await;
         assert_eq!(refused.status, StatusCode::FORBIDDEN);
+        let message = refused.json()["message"].as_str().unwrap().to_owned();
+        assert!(message.ends_with("no relationship found between node 'node-1' and this object"), "{message}");
     });
+}
+
+/// What kube-proxy follows, and one object of each.
+fn services(turn: usize) -> [(&'static str, Value); 3] {
+    let name = format!("s{turn}");
+    let slice = json!({"metadata": {"name": name, "labels": {"kubernetes.io/service-name": name}}, "addressType": "IPv4",
+        "endpoints": [{"addresses": ["10.1.0.1"]}], "ports": [{"port": 80}]});
+    let endpoints =
+        json!({"metadata": {"name": name}, "subsets": [{"addresses": [{"ip": "10.1.0.1"}], "ports": [{"port": 80}]}]});
+    [
+        ("/api/v1/services", json!({"metadata": {"name": name}, "spec": {"ports": [{"port": 80}]}})),
+        ("/apis/discovery.k8s.io/v1/endpointslices", slice),
+        ("/api/v1/endpoints", endpoints),
+    ]
 }
 
 #[test]
 fn kube_proxy_lists_and_watches_with_its_token() {
     on_both(|up| async move {
         let admin = client(&up, "admin", Protocol::Http2).await;
-        for protocol in [Protocol::Http1, Protocol::Http2] {
+        for (turn, protocol) in [Protocol::Http1, Protocol::Http2].into_iter().enumerate() {
             let proxy = client(&up, "kube-proxy", protocol).await;
-            for path in ["/api/v1/services", "/apis/discovery.k8s.io/v1/endpointslices", "/api/v1/endpoints"] {
+            for (path, made) in services(turn) {
                 let list = proxy.get(path).await;
                 assert_eq!(list.status, StatusCode::OK, "{path}: {:?}", list.body);
                 let version = list.json()["metadata"]["resourceVersion"].as_str().unwrap().to_owned();
-                let answer = proxy
-                    .open(Method::GET, &format!("{path}?watch=true&resourceVersion={version}&timeoutSeconds=1"), &[], "")
-                    .await
-                    .unwrap();
-                assert_eq!(answer.status(), StatusCode::OK);
+                // An HTTP/1.1 connection is taken by its watch.
+                let proxy = client(&up, "kube-proxy", protocol).await;
+                let watch = format!("{path}?watch=true&allowWatchBookmarks=true&timeoutSeconds=300&resourceVersion={version}");
+                let answer = proxy.open(Method::GET, &watch, &[], "").await.unwrap();
+                assert_eq!((answer.status(), answer.version()), (StatusCode::OK, protocol.version()));
+                assert_eq!(answer.headers()["content-type"], "application/json");
                 let chunked = answer.headers().get("transfer-encoding").is_some_and(|value| value == "chunked");
                 assert_eq!(chunked, protocol == Protocol::Http1, "{path}");
+                let mut lines = Lines::of(answer);
+                make(&admin, &path.replace("/v1/", "/v1/namespaces/default/"), made.clone()).await;
+                let line = lines.next().await.unwrap();
+                let seen = (&line["type"], &line["object"]["metadata"]["name"]);
+                assert_eq!(seen, (&json!("ADDED"), &made["metadata"]["name"]), "{path}: {line}");
             }
         }
         let proxy = client(&up, "kube-proxy", Protocol::Http2).await;
-        let version = proxy.get("/apis/discovery.k8s.io/v1/endpointslices").await.json()["metadata"]["resourceVersion"]
-            .as_str()
-            .unwrap()
-            .to_owned();
-        let mut watch =
-            proxy.watch(&format!("/apis/discovery.k8s.io/v1/endpointslices?watch=true&resourceVersion={version}")).await;
-        let slice = json!({"metadata": {"name": "s", "labels": {"kubernetes.io/service-name": "s"}}, "addressType": "IPv4", "endpoints": [{"addresses": ["10.1.0.1"]}],
-            "ports": [{"port": 80}]});
-        make(&admin, "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices", slice).await;
-        let event = watch.next().await.unwrap();
-        assert_eq!((&event["type"], &event["object"]["kind"]), (&json!("ADDED"), &json!("EndpointSlice")));
         assert_eq!(proxy.send(Method::POST, PODS, &pod("x", None)).await.status, StatusCode::FORBIDDEN);
     });
 }
@@ -156,7 +167,11 @@ fn the_scheduler_binds_and_the_controller_manager_writes_status() {
         make(&scheduler, &format!("{PODS}/mypod/binding"), binding).await;
         assert_eq!(watch.next().await.unwrap()["object"]["spec"]["nodeName"], "node-1");
         let status = json!({"status": {"conditions": [{"type": "DisruptionTarget", "status": "True"}]}});
-        patch(&manager, &format!("{PODS}/mypod/status"), STRATEGIC, status.clone()).await;
+        for who in [&scheduler, &manager] {
+            let patched = patch(who, &format!("{PODS}/mypod/status"), STRATEGIC, status.clone()).await;
+            assert_eq!(patched["status"]["conditions"][0]["type"], "DisruptionTarget");
+            assert_eq!(patched["spec"]["nodeName"], "node-1");
+        }
         assert_eq!(scheduler.get("/api/v1/secrets").await.status, StatusCode::FORBIDDEN);
 
         for (who, name) in [(&scheduler, "kube-scheduler"), (&manager, "kube-controller-manager")] {

@@ -21,6 +21,16 @@ pub enum Protocol {
     Http2,
 }
 
+impl Protocol {
+    /// As it stands in an answer.
+    pub fn version(self) -> http::Version {
+        match self {
+            Self::Http1 => http::Version::HTTP_11,
+            Self::Http2 => http::Version::HTTP_2,
+        }
+    }
+}
+
 /// PEM texts of a client: whom it trusts and what it shows.
 #[derive(Clone, Debug, Default)]
 pub struct Credentials {
@@ -60,12 +70,21 @@ impl Answer {
 
 /// The TLS settings of a client.
 pub fn tls(credentials: &Credentials, protocol: Protocol) -> Arc<rustls::ClientConfig> {
+    tls_of(credentials, protocol, rustls::DEFAULT_VERSIONS)
+}
+
+/// The same, with these versions of TLS only.
+pub fn tls_of(
+    credentials: &Credentials,
+    protocol: Protocol,
+    versions: &[&'static rustls::SupportedProtocolVersion],
+) -> Arc<rustls::ClientConfig> {
     let mut roots = rustls::RootCertStore::empty();
     for authority in CertificateDer::pem_slice_iter(&credentials.authority) {
         roots.add(authority.expect("a certificate")).expect("an authority");
     }
     let builder = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()
+        .with_protocol_versions(versions)
         .expect("protocol versions")
         .with_root_certificates(roots);
     let mut config = match &credentials.certificate {
@@ -173,7 +192,7 @@ impl Client {
     pub async fn watch(&self, path: &str) -> Lines {
         let answer = self.open(Method::GET, path, &[], Bytes::new()).await.expect("an answer");
         assert_eq!(answer.status(), StatusCode::OK, "the watch {path} did not open");
-        Lines { body: answer.into_body(), rest: Vec::new() }
+        Lines::of(answer)
     }
 }
 
@@ -184,6 +203,11 @@ pub struct Lines {
 }
 
 impl Lines {
+    /// The lines of this answer's body.
+    pub fn of(answer: http::Response<Incoming>) -> Self {
+        Self { body: answer.into_body(), rest: Vec::new() }
+    }
+
     /// The next line as JSON; `None` at the clean end.
     pub async fn next(&mut self) -> Option<serde_json::Value> {
         loop {

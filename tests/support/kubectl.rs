@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use super::etcd::Etcd;
 use super::pki::Pki;
-use super::{Output, PORTCULLIS, Store};
+use super::{Output, Store, portcullis};
 
 /// `portcullis up` in a folder of its own.
 pub struct Up {
@@ -27,7 +27,7 @@ impl Up {
     /// Starts it on a free port and waits until it says that it is ready.
     pub fn start(store: Store) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let mut command = Command::new(PORTCULLIS);
+        let mut command = Command::new(portcullis());
         command.args(["up", "--address", "127.0.0.1:0", "--health", "127.0.0.1:0", "--dir"]).arg(dir.path().join("up"));
         let etcd = (store == Store::Etcd).then(|| {
             let pki = Pki::new(&dir.path().join("pki"), "ca");
@@ -139,6 +139,13 @@ impl Kubectl {
         let output = self.command(args).output().expect("kubectl is on the PATH");
         assert!(!output.status.success(), "kubectl {} succeeded", args.join(" "));
         String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
+    /// Runs it; its standard output. It must fail.
+    pub fn fail_out(&self, args: &[&str]) -> String {
+        let output = self.command(args).output().expect("kubectl is on the PATH");
+        assert!(!output.status.success(), "kubectl {} succeeded", args.join(" "));
+        String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
     /// Starts it and leaves it running.

@@ -6,10 +6,12 @@ pub mod client;
 pub mod etcd;
 mod kubectl;
 pub mod pki;
+mod port;
+pub mod raw;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -18,21 +20,20 @@ use client::{Client, Credentials, Protocol};
 use etcd::Etcd;
 use pki::Pki;
 
+#[allow(unused_imports, reason = "not every test types commands")]
 pub use kubectl::{Kubectl, Up};
+pub use port::free_port;
 
-/// The program under test.
-pub const PORTCULLIS: &str = env!("CARGO_BIN_EXE_portcullis");
+/// The program under test: the one that was built beside the tests, or the one that PORTCULLIS_BIN names.
+pub fn portcullis() -> PathBuf {
+    std::env::var_os("PORTCULLIS_BIN").map_or_else(|| env!("CARGO_BIN_EXE_portcullis").into(), PathBuf::from)
+}
 
 /// Where the state is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Store {
     Embedded,
     Etcd,
-}
-
-/// A port that was free a moment ago.
-pub fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }
 
 /// Waits for `what` to hold, 20 s at most.
@@ -54,23 +55,40 @@ pub struct Server {
 
 impl Server {
     /// Starts `portcullis serve` with this configuration and waits until it is ready.
-    pub fn start(config: &Path, log: PathBuf, (address, health): (SocketAddr, SocketAddr)) -> Self {
-        let server = Self::spawn(config, log, (address, health));
+    pub fn start(config: &Path, log: PathBuf) -> Self {
+        let server = Self::spawn(config, log);
         server.wait_ready();
         server
     }
 
-    /// Starts it without waiting.
-    pub fn spawn(config: &Path, log: PathBuf, (address, health): (SocketAddr, SocketAddr)) -> Self {
+    /// Starts it and waits until it listens: it tells its log where.
+    pub fn spawn(config: &Path, log: PathBuf) -> Self {
         let out = fs::File::create(&log).unwrap();
-        let child = Command::new(PORTCULLIS)
+        let child = Command::new(portcullis())
             .args(["serve", "--config"])
             .arg(config)
             .stdout(Stdio::null())
             .stderr(out)
             .spawn()
             .expect("the server starts");
-        Self { child, address, health, log }
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut server = Self { child, address: nowhere, health: nowhere, log };
+        wait_until("the server listens", || {
+            let log = server.log();
+            let Some(line) = log.lines().find(|line| line.contains("\"message\":\"serving\"")) else {
+                let ended = server.child.try_wait().unwrap();
+                assert!(ended.is_none(), "the server ended, {ended:?}:\n{log}");
+                return false;
+            };
+            let address = |key: &str| {
+                let rest = line.split_once(&format!("\"{key}\":\""))?.1;
+                rest.trim_start_matches("Some(").split([')', '"']).next()?.parse().ok()
+            };
+            server.address = address("address").expect("an address in the log");
+            server.health = address("health").unwrap_or(nowhere);
+            true
+        });
+        server
     }
 
     /// Waits until `/readyz` of the health listener says 200.
@@ -150,6 +168,21 @@ impl Cluster {
 
     /// The same outside of a runtime, with more lines of configuration.
     pub fn start_now(store: Store, more: &str) -> Self {
+        let mut cluster = Self::prepare(store);
+        cluster.replica(more);
+        cluster
+    }
+
+    /// The same with the configuration changed by `edit`.
+    pub fn start_with(store: Store, edit: impl FnOnce(String) -> String) -> Self {
+        let mut cluster = Self::prepare(store);
+        let config = edit(cluster.config(""));
+        cluster.serve(&config);
+        cluster
+    }
+
+    /// Certificates, keys and etcd; no server yet.
+    fn prepare(store: Store) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let pki = Pki::new(&dir.path().join("pki"), "ca");
         pki.server("server");
@@ -159,23 +192,41 @@ impl Cluster {
             pki.server("etcd");
             Etcd::start(dir.path(), &pki)
         });
-        let mut cluster = Self { servers: Vec::new(), pki, etcd, dir };
-        cluster.replica(more);
-        cluster
+        Self { servers: Vec::new(), pki, etcd, dir }
     }
 
     /// Starts one more server on the same store (with etcd) and returns its address.
     pub fn replica(&mut self, more: &str) -> SocketAddr {
-        let number = self.servers.len();
-        let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
-        let health = SocketAddr::from(([127, 0, 0, 1], free_port()));
-        let config = self.dir.path().join(format!("portcullis-{number}.yaml"));
-        fs::write(&config, self.config(address, health, more)).unwrap();
-        self.servers.push(Server::start(&config, self.dir.path().join(format!("server-{number}.log")), (address, health)));
-        address
+        let config = self.config(more);
+        self.serve(&config)
     }
 
-    fn config(&self, address: SocketAddr, health: SocketAddr, more: &str) -> String {
+    fn serve(&mut self, config: &str) -> SocketAddr {
+        let number = self.servers.len();
+        fs::write(self.config_path(number), config).unwrap();
+        let server = Server::start(&self.config_path(number), self.log_path(number));
+        self.servers.push(server);
+        self.servers[number].address
+    }
+
+    /// Stops the first server and starts it again on the same state, at another address.
+    pub fn restart(&mut self) {
+        self.servers[0].signal("TERM");
+        self.servers[0].wait();
+        self.servers[0] = Server::start(&self.config_path(0), self.log_path(0));
+    }
+
+    /// The configuration file of a server.
+    pub fn config_path(&self, number: usize) -> PathBuf {
+        self.dir.path().join(format!("portcullis-{number}.yaml"))
+    }
+
+    fn log_path(&self, number: usize) -> PathBuf {
+        self.dir.path().join(format!("server-{number}.log"))
+    }
+
+    /// What the configuration says, with `more` at its end.
+    pub fn config(&self, more: &str) -> String {
         let pki = self.pki.path("");
         let pki = pki.display();
         let store = match &self.etcd {
@@ -188,8 +239,8 @@ impl Cluster {
         format!(
             "apiVersion: portcullis.dev/v1
 kind: Gateway
-listen: {{address: \"{address}\", certificate: {pki}/server.crt, key: {pki}/server.key, drain: 2s}}
-health: {{address: \"{health}\"}}
+listen: {{address: \"127.0.0.1:0\", certificate: {pki}/server.crt, key: {pki}/server.key, drain: 2s}}
+health: {{address: \"127.0.0.1:0\"}}
 authentication:
   clientAuthorities: [{pki}/ca.crt]
   serviceAccounts: {{issuers: [\"https://kubernetes.default.svc\"], signingKey: {pki}/sa.key}}
@@ -230,12 +281,17 @@ backend: {{builtin: {{serviceRange: 10.0.0.0/24, store: {store}}}}}
         Client::connect(address, client::tls(credentials, protocol), credentials.token.clone()).await.expect("a connection")
     }
 
-    /// The sum of all series of a metric.
+    /// The sum of all series of a metric, or one series when its labels are given.
     pub async fn metric(&self, name: &str) -> f64 {
-        let health = self.server().health;
-        let (_, text) = tokio::task::spawn_blocking(move || plain_get(health, "/metrics")).await.unwrap().expect("metrics");
+        let text = self.metrics().await;
         let of = |line: &&str| line.starts_with(name) && matches!(line.as_bytes().get(name.len()), Some(b' ' | b'{'));
         text.lines().filter(of).filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    }
+
+    /// The whole exposition.
+    pub async fn metrics(&self) -> String {
+        let health = self.server().health;
+        tokio::task::spawn_blocking(move || plain_get(health, "/metrics")).await.unwrap().expect("metrics").1
     }
 }
 

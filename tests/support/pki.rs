@@ -25,6 +25,10 @@ pub enum Life {
     Good,
     /// Until so many seconds from now.
     Seconds(u64),
+    /// Until a minute ago.
+    Over,
+    /// From in an hour.
+    Later,
 }
 
 impl Pki {
@@ -80,6 +84,17 @@ impl Pki {
         self.issue(name, params);
     }
 
+    /// A certificate for this user that is good for a server only.
+    pub fn serving(&self, name: &str, user: &str) -> Credentials {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, user);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        validity(&mut params, Life::Good);
+        let (certificate, key) = self.issue(name, params);
+        Credentials { authority: self.authority(), certificate: Some((certificate, key)), token: None }
+    }
+
     fn issue(&self, name: &str, params: CertificateParams) -> (Vec<u8>, Vec<u8>) {
         let key = KeyPair::generate().expect("a key");
         let certificate = params.signed_by(&key, &self.authority).expect("a certificate").pem();
@@ -104,10 +119,13 @@ pub fn secret(path: &Path, content: &[u8]) {
 
 fn validity(params: &mut CertificateParams, life: Life) {
     let now = SystemTime::now();
-    let end = match life {
-        Life::Good => Duration::from_secs(3600),
-        Life::Seconds(seconds) => Duration::from_secs(seconds),
+    let minute = Duration::from_secs(60);
+    let (start, end) = match life {
+        Life::Good => (now - minute, now + 60 * minute),
+        Life::Seconds(seconds) => (now - minute, now + Duration::from_secs(seconds)),
+        Life::Over => (now - 60 * minute, now - minute),
+        Life::Later => (now + 60 * minute, now + 120 * minute),
     };
-    params.not_before = (now - Duration::from_secs(60)).into();
-    params.not_after = (now + end).into();
+    params.not_before = start.into();
+    params.not_after = end.into();
 }

@@ -3,13 +3,17 @@
 mod account;
 mod amount;
 mod class;
+mod escalation;
 mod lifecycle;
 mod limit;
 mod node;
 mod priority;
 mod quota;
+mod resize;
+mod restriction;
 mod runtime;
 mod security;
+mod signer;
 mod toleration;
 mod volume;
 
@@ -82,12 +86,14 @@ pub async fn mutate(api: &Api, review: &Review<'_>, object: &mut Value) -> Resul
     lifecycle::admit(api, review, object)?;
     limit::admit(api, review, object);
     account::admit(api, review, object).await?;
+    restriction::admit(api, review, object)?;
     node::admit(review, object);
     priority::admit(api, review, object)?;
     toleration::admit(review, object);
     class::admit(api, review, object);
     volume::admit(review, object);
-    runtime::admit(api, review, object)
+    runtime::admit(api, review, object)?;
+    escalation::admit(api, review, object)
 }
 
 /// Lets the validating plugins look at the final object (`None` for deletions); what they have to say to the client goes to `warnings`.
@@ -96,9 +102,14 @@ pub async fn mutate(api: &Api, review: &Review<'_>, object: &mut Value) -> Resul
 /// The refusal of a plugin.
 pub async fn validate(api: &Api, review: &Review<'_>, object: Option<&Value>, warnings: &mut Vec<String>) -> Result<(), Status> {
     lifecycle::check(review)?;
+    if review.operation == Operation::Delete {
+        restriction::admit(api, review, review.old.unwrap_or(&Value::Null))?;
+    }
     limit::check(api, review, object)?;
     security::check(api, review, object, warnings)?;
     priority::check(api, review, object)?;
+    resize::check(api, review, object)?;
+    signer::check(api, review, object)?;
     quota::charge(api, review, object).await
 }
 
@@ -110,3 +121,6 @@ fn within(api: &Api, kind: &Kind, namespace: &str) -> Vec<Arc<Object>> {
     let all = root.items.range((Bound::Included(first.clone()), Bound::Unbounded));
     all.take_while(|(name, _)| name.starts_with(&first)).map(|(_, object)| Arc::clone(object)).collect()
 }
+
+#[cfg(test)]
+mod tests;

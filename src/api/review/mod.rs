@@ -18,7 +18,7 @@ use super::create::{refuse_faults, validation};
 use super::decode::{self, Expected};
 use super::{Api, Call, answer, meta, subresource, warning};
 use crate::body::{Inbound, Response};
-use crate::identity::{Resolver, TokenSigner};
+use crate::identity::{PublicKey, Resolver, TokenSigner};
 use crate::policy::Authorizer;
 use crate::request::{CreateOptions, Query};
 use crate::status::Status;
@@ -43,6 +43,10 @@ pub struct Tokens {
     pub audiences: Vec<String>,
     /// Seconds after which every token ends, whatever was asked.
     pub longest: Option<u64>,
+    /// Every key that verifies them, and where they are published.
+    pub keys: Vec<PublicKey>,
+    /// The URL of the key set.
+    pub keys_at: String,
     /// Whether the token of a pod that asks for Kubernetes' usual hour lives for a year and only warns after the hour.
     pub extended: bool,
 }
@@ -99,4 +103,4 @@ pub(super) async fn serve(api: &Api, mut call: Call<'_>) -> Result<Response, Sta
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

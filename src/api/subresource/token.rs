@@ -67,6 +67,8 @@ impl Desk<'_> {
     async fn give(&self, mut wish: Value, warnings: &mut Vec<String>) -> Result<Value, Status> {
         let tokens = self.api.asking()?.tokens.as_ref().ok_or_else(|| Status::internal("this server signs no tokens"))?;
         let (namespace, name) = (self.route.namespace.as_str(), self.route.name.as_str());
+        // Before anything is filled in: what a kubelet asks for counts.
+        admission::mutate(self.api, &self.review(), &mut wish).await?;
         self.match_names(&wish)?;
         let account = self.find("serviceaccounts", namespace, name)?;
         let uid = meta::text(&wish, "uid");
@@ -78,7 +80,7 @@ impl Desk<'_> {
         let now = Timestamp::now();
         fill(&mut wish, tokens, (&account, now));
         check(&wish)?;
-        self.admit(&mut wish).await?;
+        admission::validate(self.api, &self.review(), Some(&wish), warnings).await?;
         let bound = self.bound(&wish["spec"]["boundObjectRef"])?;
         let spec = &mut wish["spec"];
         let mut lifetime = spec["expirationSeconds"].as_u64().unwrap_or(HOUR);
@@ -121,8 +123,8 @@ impl Desk<'_> {
         Ok(())
     }
 
-    async fn admit(&self, wish: &mut Value) -> Result<(), Status> {
-        let review = Review {
+    fn review(&self) -> Review<'_> {
+        Review {
             permit: self.permit,
             kind: &self.route.kind,
             subresource: "token",
@@ -131,9 +133,7 @@ impl Desk<'_> {
             name: &self.route.name,
             old: None,
             dry_run: self.dry_run,
-        };
-        admission::mutate(self.api, &review, wish).await?;
-        admission::validate(self.api, &review, Some(wish), &mut Vec::new()).await
+        }
     }
 
     /// What the token is to be bound to; it exists, and it is the one that is meant.

@@ -12,6 +12,7 @@ use crate::api::object::Object;
 use crate::api::object::frame::{self, Change, PARTIAL};
 use crate::api::render::Render;
 use crate::api::table::Columns;
+use crate::metrics::Counter;
 use crate::status::Status;
 use crate::store::{Happening, Revision};
 
@@ -21,11 +22,20 @@ pub(super) struct Encoder {
     media: Media,
     /// A Table's columns have been sent.
     told: bool,
+    sent: Option<Counter>,
 }
 
 impl Encoder {
-    pub(super) fn new(kind: &Arc<Kind>, accept: &Accept) -> Self {
-        Self { render: Render::new(kind, accept), media: accept.media, told: false }
+    /// Events are counted by `sent`, where there is somebody who counts.
+    pub(super) fn new(kind: &Arc<Kind>, accept: &Accept, sent: Option<Counter>) -> Self {
+        Self { render: Render::new(kind, accept), media: accept.media, told: false, sent }
+    }
+
+    /// Notes that so many events were handed out.
+    pub(super) fn count(&self, events: u64) {
+        if let Some(sent) = &self.sent {
+            sent.add(events);
+        }
     }
 
     /// An event of the ring. In the usual forms its bytes are shared by all watchers.
@@ -58,6 +68,7 @@ impl Encoder {
 
     /// A bookmark: an object of the kind with nothing but a version, and perhaps the mark that the initial events are over.
     pub(super) fn bookmark(&mut self, revision: Revision, ends_initial: bool) -> Bytes {
+        self.count(1);
         let kind = Arc::clone(&self.render.kind);
         let mut metadata = json!({"resourceVersion": revision.to_string()});
         if ends_initial {

@@ -54,7 +54,8 @@ pub(super) async fn serve(api: &Api, mut call: Call<'_>) -> Result<Response, Sta
     let clock = Clock::new(lifetime(&options), options.allow_watch_bookmarks);
     let selection = Selection::of(&call.route, options)?;
     let trigger = selection.trigger(&kind);
-    let encoder = Encoder::new(&kind, &accept);
+    let sent = api.metrics.as_ref().map(|metrics| metrics.watch_events(&kind.group, &kind.version, &kind.plural));
+    let encoder = Encoder::new(&kind, &accept, sent);
     let events = match begin(api, storage.space, start, trigger.as_ref()).await? {
         Ok(begun) => Events::new(begun, (storage.space, trigger), selection, encoder, clock),
         Err(refused) => Events::refused(api.store.view(), refused, encoder, clock),

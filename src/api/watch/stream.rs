@@ -117,15 +117,17 @@ impl Events {
     }
 
     fn initial(&mut self, mut initial: Box<Initial>, ready: &mut Ready) -> Phase {
-        let (encoder, mut fault) = (&mut self.encoder, None);
+        let (encoder, mut fault, mut sent) = (&mut self.encoder, None, 0);
         initial.walk.advance(BUDGET, |_, object| {
             if let Some((name, cause)) = object.fault() {
                 fault = Some(refusal::undecodable(name, cause));
                 return ControlFlow::Break(());
             }
             encoder.object(Change::Added.word(), object, &mut ready.more);
+            sent += 1;
             if ready.more.len() < CHUNK { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         });
+        self.encoder.count(sent);
         if let Some(fault) = fault {
             return self.refuse(&fault, ready);
         }
@@ -214,6 +216,7 @@ impl Events {
             return Err(refusal::undecodable(name, cause));
         }
         ready.push(self.encoder.happening(happening, change));
+        self.encoder.count(1);
         Ok(())
     }
 

@@ -243,7 +243,7 @@ impl Document {
 
 fn read(patch: &[u8]) -> Result<Vec<Operation>, PatchError> {
     let malformed = |what: String| PatchError::Malformed(format!("error decoding patch: {what}"));
-    let patch: Value = serde_json::from_slice(patch).map_err(|error| malformed(error.to_string()))?;
+    let patch = crate::schema::parse(patch).map_err(|error| malformed(error.to_string()))?;
     let items = match patch {
         Value::Array(items) => items,
         Value::Null => Vec::new(),

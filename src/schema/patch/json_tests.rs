@@ -59,7 +59,7 @@ fn malformed_is_the_requests_fault() {
             r#"[{"op":1}]"#,
             "error decoding patch: json: cannot unmarshal number into Go struct field jsonPatchOp.op of type string",
         ),
-        ("[", "error decoding patch: EOF while parsing a list at line 1 column 1"),
+        ("[", "error decoding patch: unexpected end of JSON input"),
     ];
     for (patch, text) in rows {
         match apply(&json!({}), patch.as_bytes()) {

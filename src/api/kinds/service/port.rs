@@ -159,8 +159,6 @@ fn key(number: i64) -> Bytes {
     Bytes::from(format!("/registry/ranges/servicenodeports/{number}"))
 }
 
-/// Ports that dynamic picks leave to those who ask for one.
-
 #[cfg(test)]
 mod tests {
     use super::*;
