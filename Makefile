@@ -29,7 +29,7 @@ bench: ## CPU time per request, rates and memory, as the README's table has them
 	PORTCULLIS_BIN=target/image/portcullis PORTCULLIS_ETCD=$$(tools/etcd) $(CARGO) bench --locked --bench load
 
 soak: ## the long ones: ten thousand crash images, storms
-	PORTCULLIS_SOAK=1 PORTCULLIS_ETCD=$$(tools/etcd) $(CARGO) test --locked --release -- --nocapture soak
+	PORTCULLIS_SOAK=1 PORTCULLIS_ETCD=$$(tools/etcd) $(CARGO) test --locked --release
 
 image: ## the binary as the Dockerfile builds it; asserts its size and what it links
 	tools/image

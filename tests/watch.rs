@@ -1,4 +1,5 @@
-//! What watches and reads promise while many write: nine properties of watches, linearizability per key, and no false refusal.
+//! What watches and reads promise while many write: nine properties of watches, linearizability per key, lists that are one moment's
+//! state, and no false refusal.
 //!
 //! On both stores, and over two replicas on one etcd. Every version of an object has a revision of its own, so that the order of all
 //! writes of a key is known and a history can be checked in full.
@@ -17,7 +18,7 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use history::{Act, History, Outcome, Seen};
+use history::{Act, History, Listed, Outcome, Seen};
 use support::client::{Client, Protocol};
 use support::{Cluster, Store};
 
@@ -102,7 +103,9 @@ async fn everything(cluster: &Cluster, servers: Vec<SocketAddr>) {
     let list = clients[0].get(MAPS).await.json();
     let start = list["metadata"]["resourceVersion"].as_str().unwrap().to_owned();
     let stop = Arc::new(AtomicBool::new(false));
-    let watches: Vec<_> = clients.iter().map(|client| watches(client, &start, &stop)).collect();
+    let watches: Vec<_> = (0..clients.len()).map(|first| watches(&clients, first, (&start, &stop))).collect();
+    let lists: Vec<_> =
+        (0..servers.len()).map(|one| tokio::spawn(list_all(clients.clone(), one, (history.clone(), stop.clone())))).collect();
     let writers: Vec<_> = clients
         .iter()
         .enumerate()
@@ -120,15 +123,19 @@ async fn everything(cluster: &Cluster, servers: Vec<SocketAddr>) {
         let one = tokio::time::timeout(Duration::from_secs(20), watch).await.expect("every watch reaches the marker").unwrap();
         seen.push(one);
     }
-    history.check(&seen, end);
+    let mut listed = Vec::new();
+    for list in lists {
+        listed.extend(list.await.unwrap());
+    }
+    history.check(&seen, &listed, end);
 }
 
-/// The kinds of watches that one client keeps: everything, resumed ones, one name, one label.
-fn watches(client: &Client, start: &str, stop: &Arc<AtomicBool>) -> Vec<tokio::task::JoinHandle<Seen>> {
+/// The kinds of watches that one client keeps: everything, resumed ones (which wander from replica to replica), one name, one label.
+fn watches(clients: &[Client], first: usize, (start, stop): (&str, &Arc<AtomicBool>)) -> Vec<tokio::task::JoinHandle<Seen>> {
     let follow = |query: &str, resume: usize| {
-        let (client, start, query) = (client.clone(), start.to_owned(), query.to_owned());
+        let (clients, start, query) = (clients.to_vec(), start.to_owned(), query.to_owned());
         let stop = stop.clone();
-        tokio::spawn(async move { observe(&client, &start, (&query, resume), &stop).await })
+        tokio::spawn(async move { observe((&clients, first), &start, (&query, resume), &stop).await })
     };
     vec![
         follow("", 0),
@@ -138,15 +145,18 @@ fn watches(client: &Client, start: &str, stop: &Arc<AtomicBool>) -> Vec<tokio::t
     ]
 }
 
-/// Follows until the marker; opens the watch anew after every `resume` events when that is not 0.
-async fn observe(client: &Client, start: &str, (query, resume): (&str, usize), stop: &AtomicBool) -> Seen {
+/// Follows until the marker; opens the watch anew, at the next client, after every `resume` events when that is not 0.
+async fn observe((clients, first): (&[Client], usize), start: &str, (query, resume): (&str, usize), stop: &AtomicBool) -> Seen {
     let mut seen = Seen::new(query, start.parse().unwrap());
+    let mut next = first;
     loop {
         let from = seen.position();
         let path = format!("{MAPS}?watch=true&allowWatchBookmarks=true&timeoutSeconds=60&resourceVersion={from}{query}");
-        let mut lines = client.watch(&path).await;
+        let mut lines = clients[next % clients.len()].watch(&path).await;
         let mut count = 0;
-        while let Ok(Some(line)) = tokio::time::timeout(Duration::from_secs(3), lines.next()).await {
+        // A filtered watch never sees the marker: quiet after the end is its end.
+        let patience = if query.is_empty() { Duration::from_secs(20) } else { Duration::from_secs(2) };
+        while let Ok(Some(line)) = tokio::time::timeout(patience, lines.next()).await {
             if seen.take(&line) {
                 return seen;
             }
@@ -155,9 +165,83 @@ async fn observe(client: &Client, start: &str, (query, resume): (&str, usize), s
                 break;
             }
         }
-        // A filtered watch never sees the marker: quiet after the end is its end.
         if stop.load(Ordering::Relaxed) && !query.is_empty() {
             return seen;
+        }
+        next += 1;
+    }
+}
+
+/// Reads everything over and over, in every way there is, until the end.
+async fn list_all(clients: Vec<Client>, one: usize, (history, stop): (Arc<History>, Arc<AtomicBool>)) -> Vec<Listed> {
+    let mut all: Vec<Listed> = Vec::new();
+    let mut turn = one;
+    while !stop.load(Ordering::Relaxed) {
+        turn += 1;
+        let client = &clients[turn % clients.len()];
+        let last = all.last().map_or(0, |list| list.version);
+        let called = history.now();
+        let listed = match turn % 5 {
+            // Sees all that was acknowledged before it began.
+            0 | 1 => Listed::of(&client.get(MAPS).await.json(), Some(called)),
+            // Not older than what this reader has seen, wherever it saw it.
+            2 if last > 0 => {
+                let path = format!("{MAPS}?resourceVersion={last}&resourceVersionMatch=NotOlderThan");
+                let listed = Listed::of(&client.get(&path).await.json(), None);
+                assert!(listed.version >= last, "the list went back in time: {} after {last}", listed.version);
+                listed
+            }
+            // Exactly that.
+            3 if last > 0 => {
+                let path = format!("{MAPS}?resourceVersion={last}&resourceVersionMatch=Exact");
+                let listed = Listed::of(&client.get(&path).await.json(), None);
+                assert_eq!(listed.version, last);
+                listed
+            }
+            4 => streamed(client, called).await,
+            _ => pages(client, called).await,
+        };
+        all.push(listed);
+    }
+    assert!(all.len() > 10, "only {} lists were read: nothing was tested", all.len());
+    all
+}
+
+/// The state as the initial events of a watch.
+async fn streamed(client: &Client, called: Duration) -> Listed {
+    let path = format!(
+        "{MAPS}?watch=true&sendInitialEvents=true&allowWatchBookmarks=true&resourceVersionMatch=NotOlderThan&timeoutSeconds=30"
+    );
+    let mut lines = client.watch(&path).await;
+    let mut listed = Listed::empty(Some(called));
+    loop {
+        let line = lines.next().await.expect("a bookmark ends the initial events");
+        let object = &line["object"];
+        if line["type"] == "BOOKMARK" {
+            assert_eq!(object["metadata"]["annotations"]["k8s.io/initial-events-end"], "true", "{line}");
+            listed.version = version(object);
+            return listed;
+        }
+        assert_eq!(line["type"], "ADDED", "{line}");
+        listed.add(object);
+    }
+}
+
+/// The state in pages of two.
+async fn pages(client: &Client, called: Duration) -> Listed {
+    let mut listed = Listed::empty(Some(called));
+    let mut more = String::new();
+    loop {
+        let page = client.get(&format!("{MAPS}?limit=2&continue={more}")).await;
+        assert_eq!(page.status, StatusCode::OK, "{:?}", page.body);
+        let page = page.json();
+        let of = Listed::of(&page, None);
+        assert!(listed.version == 0 || listed.version == of.version, "all pages are of one moment");
+        listed.version = of.version;
+        listed.items.extend(of.items);
+        more = page["metadata"]["continue"].as_str().unwrap_or_default().to_owned();
+        if more.is_empty() {
+            return listed;
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Knows how a refusal reads, not when it is due.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use http::StatusCode;
@@ -146,15 +147,11 @@ pub(crate) fn stale(subject: Subject<'_>) -> Status {
     conflict(subject, "the object has been modified; please apply your changes to the latest version and try again")
 }
 
-/// 422. The subject names the kind.
+/// 422. The subject names the kind. Of very many errors the first are told: a body of three megabytes can have hundreds of thousands.
 pub(crate) fn invalid(subject: Subject<'_>, errors: &[FieldError]) -> Status {
-    let mut parts: Vec<String> = Vec::with_capacity(errors.len());
-    for error in errors {
-        let part = error.to_string();
-        if !parts.contains(&part) {
-            parts.push(part);
-        }
-    }
+    let mut told = HashSet::new();
+    let errors = &errors[..errors.len().min(MOST)];
+    let parts: Vec<String> = errors.iter().map(ToString::to_string).filter(|part| told.insert(part.clone())).collect();
     let list = match parts.as_slice() {
         [] => String::new(),
         [one] => format!(": {one}"),
@@ -244,6 +241,9 @@ fn with_detail(head: &str, detail: &str) -> String {
     if detail.is_empty() { head.to_owned() } else { format!("{head}: {detail}") }
 }
 
+/// Errors that one refusal tells.
+const MOST: usize = 1000;
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -296,5 +296,15 @@ mod tests {
         {
             assert_eq!(quoted(text), expected);
         }
+    }
+
+    #[test]
+    fn a_flood_of_errors_is_told_shortly_and_once() {
+        let mut errors: Vec<FieldError> = (0..300_000).map(|index| FieldError::required(format!("a[{index}]"), "")).collect();
+        errors.insert(0, errors[0].clone());
+        let begun = std::time::Instant::now();
+        let status = invalid(Subject { group: "", what: "Pod", name: "p" }, &errors);
+        assert!(begun.elapsed().as_secs() < 5, "{:?}", begun.elapsed());
+        assert_eq!(status.message.matches("Required value").count(), MOST - 1);
     }
 }

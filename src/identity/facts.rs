@@ -40,7 +40,11 @@ impl Facts {
 
     /// Notes that an object exists, or has changed. Nodes have the empty namespace.
     pub fn insert(&mut self, holder: Holder, namespace: &str, name: &str, life: Life) {
-        self.map_mut(holder).insert(key(namespace, name).into(), life);
+        let key = key(namespace, name);
+        // An entry that stays as it is costs no copy of what earlier values share.
+        if self.map(holder).get(key.as_str()) != Some(&life) {
+            self.map_mut(holder).insert(key.into(), life);
+        }
     }
 
     /// Notes that an object is gone.

@@ -14,8 +14,8 @@ use super::rbac::nullable;
 pub struct Graph {
     /// Every pod that has a node.
     pods: Map<Name, Arc<Anchor>>,
-    /// What the pods refer to: on which nodes, by how many pods.
-    referents: Map<Referent, Counts>,
+    /// What the pods refer to, on which node, by how many pods: one entry a node, as all pods may refer to the same object.
+    referents: Map<(Referent, Arc<str>), u32>,
     volumes: Map<Arc<str>, Arc<Volume>>,
     /// Volumes that read a secret.
     readers: Map<Name, Arc<[Arc<str>]>>,
@@ -53,13 +53,18 @@ pub struct PersistentVolume {
 /// Namespace and name.
 type Name = (Arc<str>, Arc<str>);
 type Referent = (Kind, Arc<str>, Arc<str>);
-/// Nodes, and how many pods of each.
-type Counts = Arc<[(Arc<str>, u32)]>;
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 struct Anchor {
     node: Arc<str>,
     referents: Vec<Referent>,
+}
+
+/// Whether a pod comes or goes.
+#[derive(Clone, Copy)]
+enum Step {
+    In,
+    Out,
 }
 
 #[derive(Debug)]
@@ -148,15 +153,19 @@ impl Graph {
     /// The same with this pod, new or changed. A pod without a node leads nowhere.
     #[must_use]
     pub fn with_pod(&self, pod: &Pod) -> Self {
-        let mut next = self.without_pod(&pod.metadata.namespace, &pod.metadata.name);
         if pod.spec.node_name.is_empty() {
-            return next;
+            return self.without_pod(&pod.metadata.namespace, &pod.metadata.name);
         }
         let anchor = Anchor { node: pod.spec.node_name.as_str().into(), referents: pod.referents() };
-        for referent in &anchor.referents {
-            next.count(referent, &anchor.node, 1);
+        let name: Name = (pod.metadata.namespace.as_str().into(), pod.metadata.name.as_str().into());
+        // Most changes of a pod are of its status.
+        if self.pods.get(&name).is_some_and(|known| **known == anchor) {
+            return self.clone();
         }
-        let name = (pod.metadata.namespace.as_str().into(), pod.metadata.name.as_str().into());
+        let mut next = self.without_pod(&pod.metadata.namespace, &pod.metadata.name);
+        for referent in &anchor.referents {
+            next.count(referent, &anchor.node, Step::In);
+        }
         next.pods.insert(name, Arc::new(anchor));
         next
     }
@@ -167,7 +176,7 @@ impl Graph {
         let mut next = self.clone();
         if let Some(anchor) = next.pods.remove(&(Arc::from(namespace), Arc::from(name))) {
             for referent in &anchor.referents {
-                next.count(referent, &anchor.node, -1);
+                next.count(referent, &anchor.node, Step::Out);
             }
         }
         next
@@ -251,20 +260,16 @@ impl Graph {
     }
 
     fn leads(&self, referent: &Referent, node: &str) -> bool {
-        self.referents.get(referent).is_some_and(|nodes| nodes.iter().any(|(at, _)| **at == *node))
+        self.referents.contains_key(&(referent.clone(), Arc::from(node)))
     }
 
-    fn count(&mut self, referent: &Referent, node: &Arc<str>, change: i32) {
-        let mut nodes: Vec<_> = self.referents.get(referent).map(|nodes| nodes.to_vec()).unwrap_or_default();
-        match nodes.iter_mut().find(|(at, _)| at == node) {
-            Some((_, count)) => *count = count.saturating_add_signed(change),
-            None => nodes.push((Arc::clone(node), u32::from(change > 0))),
-        }
-        nodes.retain(|(_, count)| *count > 0);
-        if nodes.is_empty() {
-            self.referents.remove(referent);
-        } else {
-            self.referents.insert(referent.clone(), nodes.into());
+    fn count(&mut self, referent: &Referent, node: &Arc<str>, step: Step) {
+        let key = (referent.clone(), Arc::clone(node));
+        let pods = self.referents.get(&key).copied().unwrap_or(0);
+        match step {
+            Step::In => drop(self.referents.insert(key, pods + 1)),
+            Step::Out if pods > 1 => drop(self.referents.insert(key, pods - 1)),
+            Step::Out => drop(self.referents.remove(&key)),
         }
     }
 }

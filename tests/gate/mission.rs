@@ -28,11 +28,11 @@ pub async fn client(up: &Up, who: &str, protocol: Protocol) -> Client {
 /// Runs `work` against `up` on both stores.
 pub fn on_both<F, Fut>(work: F)
 where
-    F: Fn(std::sync::Arc<Up>) -> Fut,
+    F: Fn(std::rc::Rc<Up>) -> Fut,
     Fut: Future<Output = ()>,
 {
     for store in [Store::Embedded, Store::Etcd] {
-        let up = std::sync::Arc::new(Up::start(store));
+        let up = std::rc::Rc::new(Up::start(store));
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         runtime.block_on(work(up));
     }

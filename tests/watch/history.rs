@@ -101,6 +101,40 @@ impl Seen {
     }
 }
 
+/// A list: what was there, and when it was asked where the answer had to be up to date.
+pub struct Listed {
+    pub version: u64,
+    pub items: BTreeMap<String, u64>,
+    called: Option<Duration>,
+}
+
+impl Listed {
+    pub fn empty(called: Option<Duration>) -> Self {
+        Self { version: 0, items: BTreeMap::new(), called }
+    }
+
+    pub fn of(list: &Value, called: Option<Duration>) -> Self {
+        let mut listed = Self::empty(called);
+        listed.version = number(&list["metadata"]["resourceVersion"]);
+        for item in list["items"].as_array().unwrap_or_else(|| panic!("no list: {list}")) {
+            listed.add(item);
+        }
+        listed
+    }
+
+    pub fn add(&mut self, object: &Value) {
+        let key = object["metadata"]["name"].as_str().expect("a name").to_owned();
+        // The namespace's own object is nobody's deed.
+        if key.starts_with("key-") {
+            assert!(self.items.insert(key, number(&object["metadata"]["resourceVersion"])).is_none(), "listed twice: {object}");
+        }
+    }
+}
+
+fn number(version: &Value) -> u64 {
+    version.as_str().expect("a version").parse().expect("a number")
+}
+
 impl History {
     pub fn now(&self) -> Duration {
         self.begun.elapsed()
@@ -112,7 +146,7 @@ impl History {
     }
 
     /// Checks everything against everything.
-    pub fn check(&self, seen: &[Seen], end: u64) {
+    pub fn check(&self, seen: &[Seen], listed: &[Listed], end: u64) {
         let deeds = self.deeds.lock().unwrap();
         let full: Vec<_> = seen.iter().filter(|one| one.filter.is_empty()).collect();
         assert!(
@@ -135,7 +169,10 @@ impl History {
             let deeds: Vec<_> = deeds.iter().filter(|deed| deed.key == *key).collect();
             linearizable(key, versions, &deeds);
         }
-        println!("{} deeds, {} events, {} watches agree", deeds.len(), truth.len(), seen.len());
+        for list in listed {
+            momentary(list, truth, &deeds);
+        }
+        println!("{} deeds, {} events, {} watches, {} lists agree", deeds.len(), truth.len(), seen.len(), listed.len());
     }
 }
 
@@ -210,6 +247,25 @@ fn acknowledged(deeds: &[Deed], truth: &[Sight]) {
     assert_eq!(written, told, "acknowledged writes and events differ");
     let deleted = deeds.iter().filter(|deed| deed.outcome == Outcome::Deleted).count();
     assert_eq!(deleted, truth.iter().filter(|sight| sight.kind == "DELETED").count());
+}
+
+/// A list is the state of its version, and where it had to be up to date, all that was acknowledged before it was asked is in it.
+fn momentary(list: &Listed, truth: &[Sight], deeds: &[Deed]) {
+    let mut state = BTreeMap::new();
+    for sight in truth.iter().take_while(|sight| sight.version <= list.version) {
+        if sight.kind == "DELETED" {
+            state.remove(&sight.key);
+        } else {
+            state.insert(sight.key.clone(), sight.version);
+        }
+    }
+    assert_eq!(list.items, state, "the list of version {} is not the state of that version", list.version);
+    let Some(called) = list.called else { return };
+    for deed in deeds.iter().filter(|deed| deed.returned < called) {
+        if let Outcome::Version(version) = deed.outcome {
+            assert!(version <= list.version, "a stale list: version {} after {deed:?}", list.version);
+        }
+    }
 }
 
 /// Every deed fits at one moment between its call and its return.

@@ -44,15 +44,17 @@ pub(super) async fn admit(api: &Api, review: &Review<'_>, pod: &mut Value) -> Re
 /// The account. The default one of a new namespace is on its way: a while is given to it.
 async fn find(api: &Api, review: &Review<'_>, name: &str) -> Option<Arc<Object>> {
     let kind = api.catalog.find("", "v1", "serviceaccounts")?;
-    let mut tries = if name == DEFAULT && lifecycle::is_young(api, review.namespace) { TRIES } else { 0 };
-    loop {
-        let found = api.seen(kind, review.namespace, name);
-        if found.is_some() || tries == 0 {
-            return found;
-        }
-        tries -= 1;
-        tokio::time::sleep(PAUSE).await;
+    let found = api.seen(kind, review.namespace, name);
+    if found.is_some() || name != DEFAULT || !lifecycle::is_young(api, review.namespace) {
+        return found;
     }
+    for _ in 0..TRIES {
+        tokio::time::sleep(PAUSE).await;
+        if let Some(found) = api.seen(kind, review.namespace, name) {
+            return Some(found);
+        }
+    }
+    None
 }
 
 /// The pod's wish comes before the account's.

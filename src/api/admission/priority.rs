@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::{Operation, Review};
 use crate::api::catalog::Kind;
 use crate::api::kinds::is_empty;
+use crate::api::object::Object;
 use crate::api::{Api, meta};
 use crate::status::Status;
 
@@ -82,7 +83,9 @@ fn keep(pod: &mut Value, old: &Value) {
 fn default_class(api: &Api) -> Option<Value> {
     let storage = kind(api)?.storage.as_ref()?;
     let root = api.store.view().root(storage.space);
-    let classes = root.items.values().map(|class| class.value());
+    // Few classes say it, so few are parsed.
+    let says_so = |class: &&Arc<Object>| memchr::memmem::find(class.bytes(), b"\"globalDefault\":true").is_some();
+    let classes = root.items.values().filter(says_so).map(|class| class.value());
     classes.filter(|class| class["globalDefault"] == true).min_by_key(|class| class["value"].as_i64().unwrap_or(0))
 }
 

@@ -83,7 +83,9 @@ impl Object {
 
     /// The value to store: [`crate::schema::write`] of the object without its resourceVersion.
     pub fn to_stored(value: &Value) -> Bytes {
-        read::without_version(crate::schema::write(value)).into()
+        let bytes = crate::schema::write(value);
+        let versioned = value.get("metadata").is_some_and(|metadata| metadata.get("resourceVersion").is_some());
+        if versioned { read::without_version(bytes).into() } else { bytes.into() }
     }
 
     /// Why this cannot be read, when it cannot: the name within its space, and the cause.

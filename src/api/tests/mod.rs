@@ -1,6 +1,7 @@
 //! Writes, end to end, without a wire.
 
 pub(super) mod client;
+mod hostile;
 mod lag;
 
 use bytes::Bytes;

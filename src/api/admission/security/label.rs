@@ -137,7 +137,8 @@ mod tests {
     fn labels() {
         let key = |name: &str| format!("pod-security.kubernetes.io/{name}");
         #[rustfmt::skip]
-        let rows: [(&[(&str, &str)], &str, &str, &str); 7] = [
+        type Row = (&'static [(&'static str, &'static str)], &'static str, &'static str, &'static str);
+        let rows: [Row; 7] = [
             (&[], "privileged:latest", "privileged:latest", ""),
             (&[("enforce", "baseline")], "baseline:latest", "baseline:latest", ""),
             (&[("enforce", "baseline"), ("enforce-version", "v1.24")], "baseline:v1.24", "baseline:v1.24", ""),
