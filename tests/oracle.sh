@@ -20,13 +20,17 @@ finish() {
 }
 trap finish EXIT
 
+# A recorded answer shows the port of the server: one run at a time takes that one.
+exec 9>"${TMPDIR:-/tmp}/portcullis-oracle.lock"
+wish=0
+flock -n 9 && wish=16443
+
 free_ports() {
-    python3 - "$1" <<'PY'
+    python3 - "$1" "$wish" <<'PY'
 import socket, sys
 held = [socket.socket() for _ in range(int(sys.argv[1]))]
 for s in held[1:]: s.bind(("127.0.0.1", 0))
-# A recorded answer shows the port of the server: take that one while it is free.
-try: held[0].bind(("127.0.0.1", 16443))
+try: held[0].bind(("127.0.0.1", int(sys.argv[2])))
 except OSError: held[0].bind(("127.0.0.1", 0))
 print(*(s.getsockname()[1] for s in held))
 PY

@@ -8,6 +8,7 @@ mod default;
 mod event;
 mod field;
 mod follow;
+mod internal;
 mod job;
 mod namespace;
 mod network;

@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use super::diff;
 use crate::api::error::FieldError;
 use crate::api::kinds::Part;
 use crate::api::kinds::field::{is_empty, items};
+use crate::api::kinds::internal;
 
 /// The rules of a change of a pod's spec.
 pub(in crate::api::kinds) fn check_change(part: Part, new: &Value, old: &Value, errors: &mut Vec<FieldError>) {
@@ -42,7 +42,7 @@ fn check_whole(new: &Value, old: &Value, errors: &mut Vec<FieldError>) {
     }
     loosen_gates(&mut munged, old);
     if munged != *old {
-        errors.push(FieldError::forbidden("spec", &format!("{ALLOWED}\n{}", diff::unified(old, &munged))));
+        errors.push(FieldError::forbidden("spec", &format!("{ALLOWED}\n{}", internal::difference("PodSpec", old, &munged))));
     }
 }
 

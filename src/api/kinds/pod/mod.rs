@@ -2,7 +2,6 @@
 
 mod change;
 mod check;
-mod diff;
 
 use serde_json::{Value, json};
 
