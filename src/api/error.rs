@@ -88,6 +88,11 @@ impl FieldError {
         Self::new(field, "FieldValueDuplicate", format!("Duplicate value: {}", printed(value)))
     }
 
+    /// `Duplicate value: v`, where `v` is printed already.
+    pub(crate) fn duplicate_of(field: impl Into<String>, printed: &str) -> Self {
+        Self::new(field, "FieldValueDuplicate", format!("Duplicate value: {printed}"))
+    }
+
     /// `Not found: v`
     pub(crate) fn not_found(field: impl Into<String>, value: &Value) -> Self {
         Self::new(field, "FieldValueNotFound", format!("Not found: {}", printed(value)))

@@ -70,6 +70,8 @@ pub struct Api {
     /// Whom reviews, token requests and admission ask.
     asking: Option<Asking>,
     settings: Settings,
+    /// Which node ports are taken.
+    node_ports: kinds::NodePorts,
     /// Where events are counted.
     metrics: Option<Arc<Metrics>>,
     /// What ends the streams that have tasks of their own.
@@ -113,6 +115,7 @@ impl Api {
             store,
             asking: None,
             settings: Settings::default(),
+            node_ports: kinds::NodePorts::default(),
             metrics: None,
             shutdown,
         }

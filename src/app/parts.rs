@@ -94,7 +94,7 @@ impl Parts {
         }
         let metrics = Arc::new(Metrics::new());
         let catalog = Arc::new(Catalog::builtin());
-        let store = open(&config.builtin, (&catalog, &metrics), shutdown).await?;
+        let (store, etcd) = open(&config.builtin, (&catalog, &metrics), shutdown).await?;
         let accounts = Arc::new(Live::default());
         let keys = self.trust.keys.clone();
         let resolver = Arc::new(Resolver::new(self.trust, accounts.clone()));
@@ -137,7 +137,12 @@ impl Parts {
         });
         upkeep::run(&config, (&api, &store), (&metrics, &cluster), shutdown);
         upkeep::boot((&config, extra, source.address), (api, booted), shutdown);
-        reload::run(config.clone(), source, (cluster.clone(), tls.clone(), metrics.clone()), shutdown);
+        reload::run(
+            config.clone(),
+            source,
+            reload::Swapped { cluster: cluster.clone(), tls: tls.clone(), metrics: metrics.clone(), etcd },
+            shutdown,
+        );
         if let Some(listener) = health {
             last.spawn(listen::serve_health(listener, (checks, metrics), last.clone()));
         }
@@ -205,7 +210,7 @@ async fn open(
     builtin: &Builtin,
     (catalog, metrics): (&Arc<Catalog>, &Arc<Metrics>),
     shutdown: &Shutdown,
-) -> Result<Arc<Store<Object>>, Error> {
+) -> Result<(Arc<Store<Object>>, Option<Arc<Etcd>>), Error> {
     let limits = store::Limits { keep: builtin.history, ..store::Limits::default() };
     match &builtin.store {
         Storage::Embedded { path } => {
@@ -216,24 +221,33 @@ async fn open(
             });
             let store = opened.map_err(|error| Error::Store(format!("{}: {error}", file.display())))?;
             upkeep::spawn(upkeep::compaction(store.clone(), builtin.history), shutdown);
-            Ok(store)
+            Ok((store, None))
         }
-        Storage::Etcd { endpoints, tls } => {
+        Storage::Etcd { endpoints, .. } => {
             let settings = etcd::Settings {
                 endpoints: endpoints.clone(),
                 prefix: KEYS.to_owned(),
-                tls: tls.as_ref().map(|tls| etcd::Tls {
-                    authority: tls.0.pem.clone(),
-                    certificate: tls.1.pem.clone(),
-                    key: tls.2.pem.clone(),
-                }),
+                tls: etcd_tls(&builtin.store),
                 compaction: Some(builtin.history),
                 observer: Some(observer(metrics.clone())),
             };
             let etcd = Etcd::connect(settings).await.map_err(|error| Error::Store(error.to_string()))?;
-            store::open(catalog.clone(), limits, |sink| Ok(etcd.start(sink, shutdown) as Arc<dyn store::Log>))
+            let mut started = None;
+            let store = store::open(catalog.clone(), limits, |sink| {
+                let etcd = etcd.start(sink, shutdown);
+                started = Some(etcd.clone());
+                Ok::<_, Error>(etcd as Arc<dyn store::Log>)
+            })?;
+            Ok((store, started))
         }
     }
+}
+
+/// The certificates for etcd, where it is one that wants them.
+pub(super) fn etcd_tls(storage: &Storage) -> Option<etcd::Tls> {
+    let Storage::Etcd { tls: Some(tls), .. } = storage else { return None };
+    let (authority, certificate, key) = &**tls;
+    Some(etcd::Tls { authority: authority.pem.clone(), certificate: certificate.pem.clone(), key: key.pem.clone() })
 }
 
 fn observer(metrics: Arc<Metrics>) -> Observer {

@@ -5,19 +5,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Source;
-use super::parts::Parts;
+use super::parts::{Parts, etcd_tls};
 use crate::cluster::Cluster;
 use crate::config::{self, Config, Mistake};
 use crate::listen::tls::Tls;
 use crate::live::Live;
 use crate::metrics::Metrics;
 use crate::shutdown::Shutdown;
+use crate::store::etcd::Etcd;
 
 /// How often the files are looked at.
 const PERIOD: Duration = Duration::from_secs(1);
 
 /// What a reload swaps.
-type Swapped = (Arc<Cluster>, Arc<Live<Tls>>, Arc<Metrics>);
+pub(super) struct Swapped {
+    pub(super) cluster: Arc<Cluster>,
+    pub(super) tls: Arc<Live<Tls>>,
+    pub(super) metrics: Arc<Metrics>,
+    /// The connections to etcd, whose certificates change too.
+    pub(super) etcd: Option<Arc<Etcd>>,
+}
 
 /// Looks at the files until the shutdown.
 pub(super) fn run(config: Config, source: Source, swapped: Swapped, shutdown: &Shutdown) {
@@ -30,7 +37,8 @@ pub(super) fn run(config: Config, source: Source, swapped: Swapped, shutdown: &S
     });
 }
 
-async fn follow(mut config: Config, source: Source, (cluster, tls, metrics): Swapped) {
+async fn follow(mut config: Config, source: Source, swapped: Swapped) {
+    let Swapped { cluster, tls, metrics, etcd } = swapped;
     let mut seen = marks(&config.files);
     loop {
         tokio::time::sleep(PERIOD).await;
@@ -45,10 +53,13 @@ async fn follow(mut config: Config, source: Source, (cluster, tls, metrics): Swa
                 cluster.resolver.install(parts.trust);
                 cluster.authorizer.ceilings.swap(parts.ceilings);
                 tls.swap(parts.tls);
+                renew(etcd.as_deref(), &next).await;
                 metrics.reloaded(true);
                 tracing::info!("the configuration was reloaded");
-                // Files that are new are followed from now on.
-                seen = marks(&next.files);
+                // Files that are new are followed from now on; what changed while this was built is seen at the next look.
+                if next.files != config.files {
+                    seen = marks(&next.files);
+                }
                 config = next;
             }
             Err(mistakes) => {
@@ -57,6 +68,13 @@ async fn follow(mut config: Config, source: Source, (cluster, tls, metrics): Swa
                 tracing::error!(?mistakes, "the configuration was not reloaded; the old one stays");
             }
         }
+    }
+}
+
+async fn renew(etcd: Option<&Etcd>, next: &Config) {
+    let (Some(etcd), Some(tls)) = (etcd, etcd_tls(&next.builtin.store)) else { return };
+    if let Err(error) = etcd.renew(tls).await {
+        tracing::error!(%error, "etcd does not take the new certificates; the old ones stay");
     }
 }
 

@@ -94,7 +94,8 @@ pub(super) fn boot(
         front_proxy: None,
         extra: extra.0,
     };
-    let solo = config.builtin.solo.then(|| String::from_utf8_lossy(&config.listen.certificate.pem).into_owned());
+    let root = config.builtin.root_authority.as_ref().unwrap_or(&config.listen.certificate);
+    let solo = config.builtin.solo.then(|| String::from_utf8_lossy(&root.pem).into_owned());
     let end = shutdown.clone();
     spawn(
         async move {

@@ -208,7 +208,7 @@ fn configuration(args: &Args, dir: &Path) -> anyhow::Result<String> {
         // Without --use-service-account-credentials the controller manager does its controllers' work in its own name.
         "policy": {"components": [{"name": "kube-controller-manager", "profile": "kube-controller-manager",
             "allow": [{"verbs": ["patch", "update"], "apiGroups": [""], "resources": ["pods/status"]}]}]},
-        "backend": {"builtin": {"solo": true, "store": store}},
+        "backend": {"builtin": {"solo": true, "rootAuthority": key("serving-ca.crt"), "store": store}},
         "log": {"format": "text", "access": false},
     });
     Ok(serde_json::to_string_pretty(&config)?)

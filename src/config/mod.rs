@@ -103,6 +103,8 @@ pub struct Builtin {
     pub advertise: Option<std::net::IpAddr>,
     /// Whether the server does the work of a controller manager that is not there.
     pub solo: bool,
+    /// The authorities by which pods know the server: `kube-root-ca.crt`. The serving certificate's own chain where none is named.
+    pub root_authority: Option<Material>,
     /// How long events are kept.
     pub event_ttl: Duration,
     /// The past that stays readable before it is compacted.

@@ -168,6 +168,10 @@ impl Reader {
         });
         let advertise = section.optional("advertise", &mut self.mistakes);
         let solo = section.or("solo", false, &mut self.mistakes);
+        let root_authority = match section.optional::<PathBuf>("rootAuthority", &mut self.mistakes) {
+            Some(path) => self.material(section.at("rootAuthority"), path, Material::public),
+            None => None,
+        };
         let event_ttl = section.duration("eventTTL", Duration::from_secs(3600), &mut self.mistakes);
         let history = section.duration("history", Duration::from_secs(300), &mut self.mistakes);
         if history < Duration::from_secs(75) {
@@ -175,7 +179,16 @@ impl Reader {
         }
         section.end(&mut self.mistakes);
         let service_range = service_range.unwrap_or(ipnet::IpNet::V4(ipnet::Ipv4Net::new_assert([10, 96, 0, 0].into(), 12)));
-        Some(Builtin { store: store?, service_range, node_ports: node_ports?, advertise, solo, event_ttl, history })
+        Some(Builtin {
+            store: store?,
+            service_range,
+            node_ports: node_ports?,
+            advertise,
+            solo,
+            root_authority,
+            event_ttl,
+            history,
+        })
     }
 
     fn storage(&mut self, mut section: Section) -> Option<Storage> {

@@ -133,7 +133,7 @@ async fn eventually(client: &Client, path: &str, reason: &str) {
         if object["status"]["conditions"][0]["reason"] == reason {
             return;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
     panic!("{path} never says {reason}");
 }

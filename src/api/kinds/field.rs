@@ -1,5 +1,7 @@
 //! Small rules that many kinds share, each with its fault in kube-apiserver's words.
 
+use std::net::IpAddr;
+
 use serde_json::Value;
 
 use crate::api::error::FieldError;
@@ -49,6 +51,40 @@ pub(super) fn port(value: &Value, path: &str, errors: &mut Vec<FieldError>) {
     }
 }
 
+/// A port's number, or its name in a container.
+pub(super) fn port_or_name(value: &Value, path: &str, errors: &mut Vec<FieldError>) {
+    match value {
+        Value::Null => {}
+        Value::String(own) => {
+            errors.extend(crate::api::meta::name::port(own).iter().map(|fault| FieldError::invalid_text(path, own, fault)));
+        }
+        number => port(number, path, errors),
+    }
+}
+
+/// Why an address cannot be that of an endpoint.
+pub(super) fn special(address: IpAddr) -> Option<&'static str> {
+    let local = match address {
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => address.is_unicast_link_local(),
+    };
+    let local_multicast = match address {
+        IpAddr::V4(address) => address.octets().starts_with(&[224, 0, 0]),
+        IpAddr::V6(address) => address.segments()[0] & 0xff0f == 0xff02,
+    };
+    if address.is_unspecified() {
+        Some("may not be unspecified (0.0.0.0 or ::)")
+    } else if address.is_loopback() {
+        Some("may not be in the loopback range (127.0.0.0/8, ::1/128)")
+    } else if local {
+        Some("may not be in the link-local range (169.254.0.0/16, fe80::/10)")
+    } else if local_multicast {
+        Some("may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)")
+    } else {
+        None
+    }
+}
+
 /// The items of a list, with the path of each.
 pub(super) fn items<'a>(list: &'a Value, path: &str) -> impl Iterator<Item = (String, &'a Value)> {
     let path = path.to_owned();
@@ -58,6 +94,11 @@ pub(super) fn items<'a>(list: &'a Value, path: &str) -> impl Iterator<Item = (St
 /// The members of a map.
 pub(super) fn entries(map: &Value) -> impl Iterator<Item = (&String, &Value)> {
     map.as_object().into_iter().flatten()
+}
+
+/// Whether a number is absent or nothing.
+pub(super) fn is_zero(value: &Value) -> bool {
+    value.as_i64().unwrap_or(0) == 0
 }
 
 /// Whether a value is absent or says nothing.

@@ -6,10 +6,9 @@ use ipnet::IpNet;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::refuse;
+use super::{family, refuse, refuse_all};
 use crate::api::catalog::Kind;
 use crate::api::error::FieldError;
-use crate::api::kinds::field::is_empty;
 use crate::api::object::Object;
 use crate::api::registry::Aim;
 use crate::api::{Api, meta, refusal};
@@ -60,50 +59,100 @@ impl Range {
     }
 }
 
-/// Gives the service the address it asks for, or a free one.
-pub(super) async fn allocate(api: &Api, aim: &Aim<'_>, new: &mut Value) -> Result<(), Status> {
-    let Some(range) = range(api) else { return Err(Status::internal("failed to allocate a serviceIP: no ServiceCIDR is known")) };
-    let family = json!([range.family()]);
-    if is_empty(&new["spec"]["ipFamilies"]) {
-        new["spec"]["ipFamilies"] = family;
+/// Gives the service the addresses it asks for, or free ones.
+pub(super) async fn allocate(api: &Api, aim: &Aim<'_>, new: &mut Value, old: Option<&Value>) -> Result<(), Status> {
+    let old = old.filter(|old| super::has_address(&old["spec"]));
+    let same = |member: &&str| old.is_some_and(|old| old["spec"][*member] == new["spec"][*member]);
+    if ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"].iter().all(same) {
+        return Ok(());
     }
-    if is_empty(&new["spec"]["ipFamilyPolicy"]) {
-        new["spec"]["ipFamilyPolicy"] = Value::from("SingleStack");
+    if let Some(old) = old {
+        step_down(new, old);
     }
-    let asked = new["spec"]["clusterIPs"][0].as_str().unwrap_or("").to_owned();
-    match asked.as_str() {
-        "None" => return Ok(()),
-        "" => {}
-        asked => {
-            let refuse = |cause: &str| {
-                let fault = format!("failed to allocate IP {asked}: {cause}");
-                Err(refuse(new, FieldError::invalid("spec.clusterIPs", &json!([asked]), &fault)))
-            };
-            let Some(address) = asked.parse().ok().filter(|address| range.holds(*address)) else {
-                return refuse("the provided network does not match the current range");
-            };
-            return if claim(api, aim, new, (address, range)).await? {
-                Ok(())
-            } else {
-                refuse("provided IP is already allocated")
-            };
-        }
+    let ranges = ranges(api);
+    let mut families: Vec<&'static str> = ranges.iter().map(|range| range.family()).collect();
+    families.dedup();
+    families.truncate(2);
+    family::settle(new, &families).map_err(|faults| refuse_all(new, &faults))?;
+    if new["spec"]["clusterIPs"][0] == "None" {
+        return Ok(());
     }
+    let outcome = take(api, aim, new, (old, &ranges)).await;
+    if outcome.is_err() {
+        release(api, aim, new, old).await;
+    }
+    outcome
+}
+
+/// Takes one address of each family.
+async fn take(api: &Api, aim: &Aim<'_>, new: &mut Value, (old, ranges): (Option<&Value>, &[Range])) -> Result<(), Status> {
+    let list = |service: &Value| -> Vec<String> {
+        let all = service["spec"]["clusterIPs"].as_array().into_iter().flatten();
+        all.filter_map(Value::as_str).map(str::to_owned).collect()
+    };
+    let (asked, held) = (list(new), old.map(list).unwrap_or_default());
+    let mut given = Vec::new();
+    for (at, family) in new["spec"]["ipFamilies"].clone().as_array().into_iter().flatten().enumerate() {
+        let own: Vec<Range> = ranges.iter().copied().filter(|range| family == range.family()).collect();
+        let address = match asked.get(at) {
+            Some(asked) if held.contains(asked) => asked.clone(),
+            Some(asked) => claim_asked(api, aim, new, (asked, &own)).await?,
+            None => claim_free(api, aim, new, &own).await?,
+        };
+        given.push(address);
+        // What is given back in the end is what stands here.
+        new["spec"]["clusterIPs"] = json!(given);
+    }
+    new["spec"]["clusterIP"] = json!(given.first());
+    Ok(())
+}
+
+async fn claim_asked(api: &Api, aim: &Aim<'_>, new: &mut Value, (asked, ranges): (&str, &[Range])) -> Result<String, Status> {
+    let address = asked.parse().ok();
+    let range = ranges.iter().find(|range| address.is_some_and(|address| range.holds(address)));
+    let cause = match (address, range) {
+        (Some(address), Some(range)) if claim(api, aim, new, (address, *range)).await? => return Ok(asked.to_owned()),
+        (Some(_), Some(_)) => "provided IP is already allocated",
+        _ => "the provided network does not match the current range",
+    };
+    let fault =
+        FieldError::invalid("spec.clusterIPs", &new["spec"]["clusterIPs"], &format!("failed to allocate IP {asked}: {cause}"));
+    let refusal = refuse(new, fault);
+    // It is somebody else's: it must not be given back.
+    new["spec"]["clusterIPs"] = Value::Null;
+    Err(refusal)
+}
+
+async fn claim_free(api: &Api, aim: &Aim<'_>, new: &Value, ranges: &[Range]) -> Result<String, Status> {
     let known = |address: &IpAddr| kind(api).is_some_and(|kind| api.seen(kind, "", &address.to_string()).is_some());
-    for address in range.candidates().filter(|address| !known(address)) {
-        if claim(api, aim, new, (address, range)).await? {
-            let text = address.to_string();
-            new["spec"]["clusterIPs"] = json!([text]);
-            new["spec"]["clusterIP"] = Value::from(text);
-            return Ok(());
+    for range in ranges {
+        for address in range.candidates().filter(|address| !known(address)) {
+            if claim(api, aim, new, (address, *range)).await? {
+                return Ok(address.to_string());
+            }
         }
     }
     Err(Status::internal("failed to allocate a serviceIP: range is full"))
 }
 
+/// A service that wants one family again loses what it had of the second.
+fn step_down(new: &mut Value, old: &Value) {
+    let single = |service: &Value| service["spec"]["ipFamilyPolicy"] == "SingleStack";
+    if !single(new) || single(old) {
+        return;
+    }
+    for member in ["clusterIPs", "ipFamilies"] {
+        if new["spec"][member] == old["spec"][member]
+            && let Some(list) = new["spec"][member].as_array_mut()
+        {
+            list.truncate(1);
+        }
+    }
+}
+
 /// Gives back the addresses that the service had and keeps no longer.
-pub(super) async fn release(api: &Api, gone: &Value, kept: Option<&Value>) {
-    let Some(kind) = kind(api) else { return };
+pub(super) async fn release(api: &Api, aim: &Aim<'_>, gone: &Value, kept: Option<&Value>) {
+    let Some(kind) = kind(api).filter(|_| !aim.dry_run) else { return };
     for address in gone["spec"]["clusterIPs"].as_array().into_iter().flatten().filter_map(Value::as_str) {
         let still = kept
             .is_some_and(|kept| kept["spec"]["clusterIPs"].as_array().is_some_and(|own| own.iter().any(|own| own == address)));
@@ -153,11 +202,20 @@ fn ip_address(name: &str, family: &str, (namespace, service): (&str, &str)) -> V
     })
 }
 
-/// The range of the ServiceCIDR `kubernetes`.
-fn range(api: &Api) -> Option<Range> {
-    let kind = api.catalog.find("networking.k8s.io", "v1", "servicecidrs")?;
-    let value = api.seen(kind, "", "kubernetes")?.value();
-    value["spec"]["cidrs"][0].as_str()?.parse().ok().map(Range)
+/// The ranges of the ServiceCIDRs that are ready and stay: first those of `kubernetes`, which tell the cluster's own family.
+fn ranges(api: &Api) -> Vec<Range> {
+    let Some(kind) = api.catalog.find("networking.k8s.io", "v1", "servicecidrs") else { return Vec::new() };
+    let Some(storage) = &kind.storage else { return Vec::new() };
+    let root = api.store.view().root(storage.space);
+    let mut all: Vec<Value> = root.items.values().map(|range| range.value()).collect();
+    all.retain(|range| {
+        let mut conditions = range["status"]["conditions"].as_array().into_iter().flatten();
+        let ready = conditions.any(|condition| condition["type"] == "Ready" && condition["status"] == "True");
+        ready && !meta::is_deleting(range)
+    });
+    all.sort_by_key(|range| meta::text(range, "name") != "kubernetes");
+    let networks = all.iter().flat_map(|range| range["spec"]["cidrs"].as_array().into_iter().flatten());
+    networks.filter_map(|network| network.as_str()?.parse().ok().map(Range)).collect()
 }
 
 fn kind(api: &Api) -> Option<&std::sync::Arc<Kind>> {

@@ -1,95 +1,54 @@
 //! Services: what is filled in, what is refused, what does not change (contract 8.9).
 
 mod address;
+mod check;
+mod family;
 mod port;
+mod range;
 
 use serde_json::{Value, json};
 
-use super::field::{is_empty, items, one_of};
+use super::field::{is_empty, is_zero};
 use crate::api::Api;
 use crate::api::error::{FieldError, Subject, invalid};
-use crate::api::meta::{self, name};
+use crate::api::meta;
 use crate::api::registry::Aim;
 use crate::status::Status;
 
 pub(crate) use address::Range;
+pub(super) use check::{check, check_change};
+pub(crate) use range::NodePorts;
 
 pub(super) fn prepare_create(new: &mut Value) {
     new["status"] = json!({"loadBalancer": {}});
-    normalise(new, None);
+    let own = new["spec"]["clusterIP"].clone();
+    if !is_empty(&own) && is_empty(&new["spec"]["clusterIPs"]) {
+        new["spec"]["clusterIPs"] = json!([own]);
+    }
 }
 
-/// What a PUT leaves out stays as it was.
+/// What a PUT leaves out stays as it was; what no longer applies goes.
 pub(super) fn prepare_update(new: &mut Value, old: &Value) {
-    normalise(new, Some(old));
-    if !has_address(&new["spec"]) || !has_address(&old["spec"]) {
-        return;
-    }
-    for member in ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"] {
-        if is_empty(&new["spec"][member]) && !old["spec"][member].is_null() {
-            new["spec"][member] = old["spec"][member].clone();
-        }
-    }
+    patch_addresses(new, old);
     port::keep(new, old);
-}
-
-pub(super) fn check(new: &Value, errors: &mut Vec<FieldError>) {
-    let spec = &new["spec"];
-    let kinds = ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"];
-    one_of(&spec["type"], "spec.type", &kinds, errors);
-    one_of(&spec["sessionAffinity"], "spec.sessionAffinity", &["ClientIP", "None"], errors);
-    let external = spec["type"] == "ExternalName";
-    if is_empty(&spec["ports"]) && !external && spec["clusterIP"] != "None" {
-        errors.push(FieldError::required("spec.ports", ""));
-    }
-    if external {
-        match spec["externalName"].as_str().unwrap_or("") {
-            "" => errors.push(FieldError::required("spec.externalName", "")),
-            host => {
-                let faults = name::subdomain(host.trim_end_matches('.'));
-                errors.extend(faults.iter().map(|fault| FieldError::invalid_text("spec.externalName", host, fault)));
-            }
-        }
-    }
-    meta::check_labels(&spec["selector"], "spec.selector", errors);
-    let several = spec["ports"].as_array().is_some_and(|ports| ports.len() > 1);
-    let mut names: Vec<&Value> = Vec::new();
-    for (path, item) in items(&spec["ports"], "spec.ports") {
-        port::check(item, &path, several, errors);
-        if !is_empty(&item["name"]) {
-            if names.contains(&&item["name"]) {
-                errors.push(FieldError::duplicate(format!("{path}.name"), &item["name"]));
-            }
-            names.push(&item["name"]);
-        }
-    }
-}
-
-pub(super) fn check_change(new: &Value, old: &Value, errors: &mut Vec<FieldError>) {
-    if !has_address(&new["spec"]) || !has_address(&old["spec"]) {
-        return;
-    }
-    let (own, stored) = (&new["spec"]["clusterIPs"], &old["spec"]["clusterIPs"]);
-    if !is_empty(&stored[0]) && own[0] != stored[0] {
-        errors.push(FieldError::invalid("spec.clusterIPs[0]", own, "may not change once set"));
-    }
+    normalise(new, old);
+    drop_stale(new, old);
 }
 
 /// Takes the addresses and ports that the service asks for, or free ones.
 pub(super) async fn allocate(api: &Api, aim: &Aim<'_>, new: &mut Value, old: Option<&Value>) -> Result<(), Status> {
-    let known = old.is_some_and(|old| has_address(&old["spec"]) && !is_empty(&old["spec"]["clusterIP"]));
-    if has_address(&new["spec"]) && !known {
-        address::allocate(api, aim, new).await?;
+    if has_address(&new["spec"]) {
+        address::allocate(api, aim, new, old).await?;
     }
     if let Err(refusal) = port::allocate(api, aim, new, old).await {
-        release(api, aim, new, old).await;
+        address::release(api, aim, new, old).await;
         return Err(refusal);
     }
     Ok(())
 }
 
 pub(super) async fn release(api: &Api, aim: &Aim<'_>, gone: &Value, kept: Option<&Value>) {
-    address::release(api, gone, kept).await;
+    address::release(api, aim, gone, kept).await;
     port::release(api, aim, gone, kept).await;
 }
 
@@ -98,57 +57,89 @@ fn has_address(spec: &Value) -> bool {
     spec["type"] != "ExternalName"
 }
 
-/// The singular and the plural form of the address say the same.
-fn normalise(new: &mut Value, old: Option<&Value>) {
-    let spec = &mut new["spec"];
-    if spec["type"] == "ExternalName" {
-        if let Some(members) = spec.as_object_mut() {
-            for member in ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"] {
-                members.remove(member);
-            }
+/// Whether it is reached from outside.
+fn is_exposed(spec: &Value) -> bool {
+    match spec["type"].as_str().unwrap_or("") {
+        "LoadBalancer" | "NodePort" => true,
+        "ClusterIP" => !is_empty(&spec["externalIPs"]),
+        _ => false,
+    }
+}
+
+/// Whether load balancers ask nodes if they have pods of the service.
+fn needs_health_check(spec: &Value) -> bool {
+    spec["type"] == "LoadBalancer" && spec["externalTrafficPolicy"] == "Local"
+}
+
+/// Addresses that are left out stay.
+fn patch_addresses(new: &mut Value, old: &Value) {
+    if !has_address(&new["spec"]) || !has_address(&old["spec"]) {
+        return;
+    }
+    if is_empty(&new["spec"]["clusterIP"]) {
+        new["spec"]["clusterIP"] = old["spec"]["clusterIP"].clone();
+    }
+    if is_empty(&new["spec"]["clusterIPs"]) && new["spec"]["clusterIP"] == old["spec"]["clusterIP"] {
+        new["spec"]["clusterIPs"] = old["spec"]["clusterIPs"].clone();
+    }
+}
+
+/// A client that knows the single address only changes the list with it.
+fn normalise(new: &mut Value, old: &Value) {
+    let own = new["spec"]["clusterIP"].clone();
+    if own == old["spec"]["clusterIP"] || new["spec"]["clusterIPs"] != old["spec"]["clusterIPs"] {
+        if !is_empty(&own) && is_empty(&new["spec"]["clusterIPs"]) {
+            new["spec"]["clusterIPs"] = json!([own]);
         }
         return;
     }
-    let own = spec["clusterIP"].clone();
-    let changed = old.is_none_or(|old| old["spec"]["clusterIP"] != own);
-    if is_empty(&own) || !changed {
-        return;
+    new["spec"]["clusterIPs"] = if is_empty(&own) { Value::Null } else { json!([own]) };
+}
+
+/// What was meant for the kind that the service was, and was not changed, goes.
+fn drop_stale(new: &mut Value, old: &Value) {
+    let (own, stored) = (new["spec"].clone(), &old["spec"]);
+    let lost = |does: fn(&Value) -> bool| does(stored) && !does(&own);
+    let node_ports = |spec: &Value| matches!(spec["type"].as_str(), Some("NodePort" | "LoadBalancer"));
+    let balances = |spec: &Value| spec["type"] == "LoadBalancer";
+    let groups: [(bool, &[&str]); 5] = [
+        (
+            lost(has_address) && own["clusterIPs"] == stored["clusterIPs"],
+            &["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"],
+        ),
+        (lost(needs_health_check), &["healthCheckNodePort"]),
+        (lost(balances), &["allocateLoadBalancerNodePorts", "loadBalancerClass"]),
+        (lost(is_exposed), &["externalTrafficPolicy"]),
+        (lost(has_address), &["internalTrafficPolicy"]),
+    ];
+    let Some(spec) = new["spec"].as_object_mut() else { return };
+    for (applies, members) in groups {
+        for member in members.iter().filter(|member| applies && own[**member] == stored[**member]) {
+            spec.remove(*member);
+        }
     }
-    let first = spec["clusterIPs"][0].clone();
-    let stale = old.is_some_and(|old| old["spec"]["clusterIPs"] == spec["clusterIPs"]);
-    if is_empty(&first) || stale {
-        spec["clusterIPs"] = json!([own]);
+    let same = |at: usize| own["ports"][at]["nodePort"] == stored["ports"][at]["nodePort"];
+    let count = own["ports"].as_array().map_or(0, Vec::len);
+    if lost(node_ports) && stored["ports"].as_array().map_or(0, Vec::len) == count && (0..count).all(same) {
+        for port in spec.get_mut("ports").and_then(Value::as_array_mut).into_iter().flatten().filter_map(Value::as_object_mut) {
+            if port.get("nodePort").is_some_and(|port| !is_zero(port)) {
+                port.remove("nodePort");
+            }
+        }
     }
 }
 
 fn refuse(new: &Value, fault: FieldError) -> Status {
-    invalid(Subject { group: "", what: "Service", name: meta::text(new, "name") }, &[fault])
+    refuse_all(new, &[fault])
+}
+
+fn refuse_all(new: &Value, faults: &[FieldError]) -> Status {
+    invalid(Subject { group: "", what: "Service", name: meta::text(new, "name") }, faults)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn faults() {
-        let rows = [
-            (json!({"ports": [{"port": 80}]}), ""),
-            (json!({}), "spec.ports: Required value"),
-            (json!({"clusterIP": "None"}), ""),
-            (json!({"type": "ExternalName"}), "spec.externalName: Required value"),
-            (json!({"ports": [{"port": 80}, {"port": 81, "name": "b"}]}), "spec.ports[0].name: Required value"),
-            (
-                json!({"ports": [{"port": 80, "name": "b"}, {"port": 81, "name": "b"}]}),
-                "spec.ports[1].name: Duplicate value: \"b\"",
-            ),
-        ];
-        for (spec, expected) in rows {
-            let mut errors = Vec::new();
-            check(&json!({"spec": spec}), &mut errors);
-            let all: Vec<String> = errors.iter().map(ToString::to_string).collect();
-            assert_eq!(all.join("; "), expected);
-        }
-    }
 
     #[test]
     fn an_address_stays() {
@@ -159,9 +150,25 @@ mod tests {
         let mut other = old.clone();
         other["spec"]["clusterIP"] = json!("10.0.0.8");
         prepare_update(&mut other, &old);
-        let mut errors = Vec::new();
-        check_change(&other, &old, &mut errors);
-        let all: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        assert_eq!(all, ["spec.clusterIPs[0]: Invalid value: [\"10.0.0.8\"]: may not change once set"]);
+        assert_eq!(other["spec"]["clusterIPs"], json!(["10.0.0.8"]));
+    }
+
+    #[test]
+    fn what_no_longer_applies_goes() {
+        let old = json!({"spec": {"type": "LoadBalancer", "clusterIP": "10.0.0.9", "clusterIPs": ["10.0.0.9"], "ipFamilies": ["IPv4"],
+            "ipFamilyPolicy": "SingleStack", "allocateLoadBalancerNodePorts": true, "externalTrafficPolicy": "Local", "healthCheckNodePort": 30001,
+            "internalTrafficPolicy": "Cluster", "ports": [{"port": 80, "nodePort": 30000}]}});
+        let mut plain = old.clone();
+        plain["spec"]["type"] = json!("ClusterIP");
+        prepare_update(&mut plain, &old);
+        assert_eq!(
+            plain["spec"],
+            json!({"type": "ClusterIP", "clusterIP": "10.0.0.9", "clusterIPs": ["10.0.0.9"], "ipFamilies": ["IPv4"],
+                "ipFamilyPolicy": "SingleStack", "internalTrafficPolicy": "Cluster", "ports": [{"port": 80}]})
+        );
+        let mut named = old.clone();
+        named["spec"]["type"] = json!("ExternalName");
+        prepare_update(&mut named, &old);
+        assert_eq!(named["spec"], json!({"type": "ExternalName", "ports": [{"port": 80}]}));
     }
 }

@@ -1,175 +1,264 @@
-//! Ports of services, and the node ports among them: each taken one is a key of its own in the store.
+//! The node ports of a service: which it keeps, asks for, is given and gives back (contract 8.9).
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
-use bytes::Bytes;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::refuse;
-use crate::api::error::FieldError;
-use crate::api::kinds::field::{is_empty, one_of, port};
-use crate::api::meta::name;
+use super::range::{self, Edit, Ports};
+use super::{needs_health_check, refuse};
+use crate::api::Api;
+use crate::api::error::{self, FieldError};
 use crate::api::registry::Aim;
-use crate::api::{Api, meta, refusal};
 use crate::status::Status;
-use crate::store::{Change, Expect, Outcome};
 
-pub(super) fn check(item: &Value, path: &str, several: bool, errors: &mut Vec<FieldError>) {
-    match item["name"].as_str().unwrap_or("") {
-        "" if several => errors.push(FieldError::required(format!("{path}.name"), "")),
-        "" => {}
-        own => {
-            let faults = name::label(own);
-            errors.extend(faults.iter().map(|fault| FieldError::invalid_text(format!("{path}.name"), own, fault)));
-        }
-    }
-    port(&item["port"], &format!("{path}.port"), errors);
-    one_of(&item["protocol"], &format!("{path}.protocol"), &["SCTP", "TCP", "UDP"], errors);
+/// What an allocation came to.
+enum Taken {
+    All,
+    /// The port at this place cannot be had; `None` is the health check's.
+    Refused(Option<usize>, u16, String),
+    /// There is none left.
+    Full,
 }
 
-/// A node port that an update leaves out stays.
+/// A node port that an update leaves out stays with the port of its name.
 pub(super) fn keep(new: &mut Value, old: &Value) {
-    if !has_ports(&new["spec"]) || !has_ports(&old["spec"]) {
-        return;
+    if needs_ports(&new["spec"]) && needs_ports(&old["spec"]) {
+        let known: BTreeMap<String, u16> =
+            ports(&old["spec"]).map(|port| (port["name"].as_str().unwrap_or("").to_owned(), number(&port["nodePort"]))).collect();
+        let (own, stored) = (chosen(&new["spec"]), chosen(&old["spec"]));
+        let mut used: Ports = own.intersection(&stored).copied().collect();
+        for port in new["spec"]["ports"].as_array_mut().into_iter().flatten().filter(|port| number(&port["nodePort"]) == 0) {
+            let before = known.get(port["name"].as_str().unwrap_or("")).copied().unwrap_or(0);
+            if before != 0 && used.insert(before) {
+                port["nodePort"] = before.into();
+            }
+        }
     }
-    let known = old["spec"]["ports"].as_array().cloned().unwrap_or_default();
-    let mut given: BTreeSet<i64> = taken(&new["spec"]);
-    for item in new["spec"]["ports"].as_array_mut().into_iter().flatten() {
-        if item["nodePort"].as_i64().unwrap_or(0) != 0 {
-            continue;
-        }
-        let stored = known.iter().find(|stored| stored["port"] == item["port"] && stored["protocol"] == item["protocol"]);
-        if let Some(number) = stored.and_then(|stored| stored["nodePort"].as_i64()).filter(|number| given.insert(*number)) {
-            item["nodePort"] = Value::from(number);
-        }
+    if needs_health_check(&new["spec"]) && needs_health_check(&old["spec"]) && number(&new["spec"]["healthCheckNodePort"]) == 0 {
+        new["spec"]["healthCheckNodePort"] = old["spec"]["healthCheckNodePort"].clone();
     }
 }
 
 /// Takes the node ports that the service asks for, or free ones.
 pub(super) async fn allocate(api: &Api, aim: &Aim<'_>, new: &mut Value, old: Option<&Value>) -> Result<(), Status> {
-    if !has_ports(&new["spec"]) {
-        for item in new["spec"]["ports"].as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
-            item.remove("nodePort");
-        }
+    let kind = new["spec"]["type"].as_str().unwrap_or("");
+    if !matches!(kind, "NodePort" | "LoadBalancer") {
         return Ok(());
     }
-    let mut own: BTreeSet<i64> = old.map(|old| taken(&old["spec"])).unwrap_or_default();
-    let owner = owner(new);
-    for index in 0..new["spec"]["ports"].as_array().map_or(0, Vec::len) {
-        let asked = new["spec"]["ports"][index]["nodePort"].as_i64().unwrap_or(0);
-        if asked == 0 {
-            let Some(number) = free(api, aim, (&owner, &own)).await? else {
-                return Err(Status::internal("failed to allocate a nodePort: range is full"));
-            };
-            own.insert(number);
-            new["spec"]["ports"][index]["nodePort"] = Value::from(number);
-        } else if !own.contains(&asked) {
-            let fault = |cause: &str| FieldError::invalid(format!("spec.ports[{index}].nodePort"), &json!(asked), cause);
-            let (first, last) = range(api);
-            if !(first..=last).contains(&asked) {
-                let cause = format!("provided port is not in the valid range. The range of valid ports is {first}-{last}");
-                return Err(refuse(new, fault(&cause)));
+    let held = old.map(|old| taken(&old["spec"])).unwrap_or_default();
+    let limits = api.settings.node_ports;
+    let wish = new["spec"].clone();
+    let nothing_open = chosen(&wish).is_subset(&held)
+        && (!needs_ports(&wish) || ports(&wish).all(|port| number(&port["nodePort"]) != 0))
+        && (!needs_health_check(&wish) || held.contains(&number(&wish["healthCheckNodePort"])));
+    if nothing_open {
+        return Ok(());
+    }
+    let take = |all: &mut Ports| {
+        let mut spec = wish.clone();
+        let outcome = fill(&mut spec, all, &held, limits);
+        (spec, outcome)
+    };
+    let (spec, outcome) = if aim.dry_run {
+        take(&mut range::of_services(api))
+    } else {
+        range::edit(api, |all| {
+            let before = all.clone();
+            match take(all) {
+                (spec, Taken::All) => Edit::Done((spec, Taken::All)),
+                refused => {
+                    *all = before;
+                    Edit::Refused(refused)
+                }
             }
-            if !claim(api, aim, &owner, asked).await? {
-                return Err(refuse(new, fault("provided port is already allocated")));
-            }
-            own.insert(asked);
+        })
+        .await?
+    };
+    match outcome {
+        Taken::All => {
+            new["spec"] = spec;
+            Ok(())
+        }
+        Taken::Full => Err(Status::internal("failed to allocate a nodePort: range is full")),
+        Taken::Refused(None, port, cause) => {
+            Err(error::plain(format!("failed to allocate requested HealthCheck NodePort {port}: {cause}")))
+        }
+        Taken::Refused(Some(at), port, cause) => {
+            Err(refuse(new, FieldError::invalid(format!("spec.ports[{at}].nodePort"), &json!(port), &cause)))
         }
     }
-    Ok(())
 }
 
 /// Gives back the node ports that the service had and keeps no longer.
 pub(super) async fn release(api: &Api, aim: &Aim<'_>, gone: &Value, kept: Option<&Value>) {
-    if aim.dry_run {
+    let still = kept.map(|kept| taken(&kept["spec"])).unwrap_or_default();
+    let free: Ports = taken(&gone["spec"]).difference(&still).copied().collect();
+    if aim.dry_run || free.is_empty() {
         return;
     }
-    let still = kept.map(|kept| taken(&kept["spec"])).unwrap_or_default();
-    let owner = owner(gone);
-    for number in taken(&gone["spec"]).difference(&still) {
-        if let Err(cause) = give_back(api, &owner, *number).await {
-            tracing::warn!(number, %cause, "a node port is not given back");
-        }
+    let edit = |all: &mut Ports| {
+        all.retain(|port| !free.contains(port));
+        Edit::Done(())
+    };
+    if let Err(cause) = range::edit(api, edit).await {
+        tracing::warn!(?free, %cause, "node ports are not given back");
     }
 }
 
-async fn free(api: &Api, aim: &Aim<'_>, (owner, own): (&Bytes, &BTreeSet<i64>)) -> Result<Option<i64>, Status> {
-    let (first, last) = range(api);
-    let size = last - first + 1;
-    // Dynamic picks leave the lower band to those who ask for a port by number (contract 8.9).
+/// All node ports of a service.
+pub(super) fn taken(spec: &Value) -> Ports {
+    let mut all = chosen(spec);
+    all.insert(number(&spec["healthCheckNodePort"]));
+    all.remove(&0);
+    all
+}
+
+/// Fills the places that are open, and takes what is asked for; ports of one number share a node port.
+fn fill(spec: &mut Value, all: &mut Ports, held: &Ports, limits: (u16, u16)) -> Taken {
+    let open = needs_ports(spec);
+    let mut by_port: BTreeMap<i64, u16> = BTreeMap::new();
+    let asked: Vec<(i64, u16)> =
+        ports(spec).map(|port| (port["port"].as_i64().unwrap_or(0), number(&port["nodePort"]))).collect();
+    for (at, (port, wish)) in asked.iter().copied().enumerate() {
+        let shared = by_port.get(&port).copied();
+        let later = asked[at..].iter().find(|(other, wish)| *other == port && *wish != 0).map(|(_, wish)| *wish);
+        let own = match (wish, shared) {
+            (0, _) if !open => continue,
+            (0, Some(shared)) => shared,
+            (0, None) => match later {
+                Some(later) => match take(all, held, later, limits) {
+                    Ok(()) => later,
+                    Err(cause) => return Taken::Refused(Some(at), later, cause),
+                },
+                None => match free(all, limits) {
+                    Some(free) => free,
+                    None => return Taken::Full,
+                },
+            },
+            (wish, shared) if shared == Some(wish) => wish,
+            (wish, _) => match take(all, held, wish, limits) {
+                Ok(()) => wish,
+                Err(cause) => return Taken::Refused(Some(at), wish, cause),
+            },
+        };
+        by_port.entry(port).or_insert(own);
+        spec["ports"][at]["nodePort"] = own.into();
+    }
+    if needs_health_check(spec) {
+        let own = match number(&spec["healthCheckNodePort"]) {
+            0 => match free(all, limits) {
+                Some(free) => free,
+                None => return Taken::Full,
+            },
+            wish => match take(all, held, wish, limits) {
+                Ok(()) => wish,
+                Err(cause) => return Taken::Refused(None, wish, cause),
+            },
+        };
+        spec["healthCheckNodePort"] = own.into();
+    }
+    Taken::All
+}
+
+fn take(all: &mut Ports, held: &Ports, port: u16, (first, last): (u16, u16)) -> Result<(), String> {
+    if held.contains(&port) {
+        return Ok(());
+    }
+    if !(first..=last).contains(&port) {
+        return Err(format!("provided port is not in the valid range. The range of valid ports is {first}-{last}"));
+    }
+    if all.insert(port) { Ok(()) } else { Err("provided port is already allocated".to_owned()) }
+}
+
+/// A free port. The lower band is left to those who ask for a port by number, as long as there are others.
+fn free(all: &mut Ports, (first, last): (u16, u16)) -> Option<u16> {
+    let size = u32::from(last - first) + 1;
     let band = (size / 32).clamp(16, 128).min(size - 1);
     let upper = size - band;
-    let start = i64::try_from(Uuid::new_v4().as_u128() % 100_000).unwrap_or(0) % upper;
-    let candidates = (0..upper).map(|step| first + band + (start + step) % upper).chain(first..first + band);
-    for number in candidates {
-        if !own.contains(&number) && claim(api, aim, owner, number).await? {
-            return Ok(Some(number));
-        }
-    }
-    Ok(None)
+    let start = u32::try_from(Uuid::new_v4().as_u128() % u128::from(upper)).unwrap_or(0);
+    let candidates = (0..upper).map(|step| band + (start + step) % upper).chain(0..band);
+    let mut numbers = candidates.filter_map(|offset| u16::try_from(u32::from(first) + offset).ok());
+    let port = numbers.find(|port| !all.contains(port))?;
+    all.insert(port);
+    Some(port)
 }
 
-fn range(api: &Api) -> (i64, i64) {
-    let (first, last) = api.settings.node_ports;
-    (first.into(), last.into())
-}
-
-/// Takes a port; false when somebody has it.
-async fn claim(api: &Api, aim: &Aim<'_>, owner: &Bytes, number: i64) -> Result<bool, Status> {
-    if aim.dry_run {
-        return Ok(true);
-    }
-    let change = Change { key: key(number), expect: Expect::Absent, value: Some(owner.clone()), ttl: None, guard: None };
-    let outcome = api.store.commit(change).await.map_err(|cause| refusal::store(&cause))?;
-    Ok(matches!(outcome, Outcome::Committed(_)))
-}
-
-/// Frees a port if it is this owner's: a create that cannot happen tells whose it is.
-async fn give_back(api: &Api, owner: &Bytes, number: i64) -> Result<(), crate::store::StoreError> {
-    let probe = Change { key: key(number), expect: Expect::Absent, value: Some(owner.clone()), ttl: None, guard: None };
-    let revision = match api.store.commit(probe).await? {
-        Outcome::Conflict(Some(entry)) if entry.value == *owner => entry.revision,
-        Outcome::Committed(revision) => revision,
-        _ => return Ok(()),
-    };
-    let change = Change { key: key(number), expect: Expect::At(revision), value: None, ttl: None, guard: None };
-    api.store.commit(change).await.map(drop)
-}
-
-fn has_ports(spec: &Value) -> bool {
+/// Whether every port of the service is to have a node port.
+fn needs_ports(spec: &Value) -> bool {
     match spec["type"].as_str().unwrap_or("") {
         "NodePort" => true,
-        "LoadBalancer" => spec["allocateLoadBalancerNodePorts"] != false || !taken(spec).is_empty(),
+        "LoadBalancer" => spec["allocateLoadBalancerNodePorts"] != false,
         _ => false,
     }
 }
 
-fn taken(spec: &Value) -> BTreeSet<i64> {
-    let ports = spec["ports"].as_array().into_iter().flatten();
-    ports.filter_map(|item| item["nodePort"].as_i64()).filter(|number| *number != 0).collect()
+/// The node ports of the service's ports.
+fn chosen(spec: &Value) -> Ports {
+    let mut all: Ports = ports(spec).map(|port| number(&port["nodePort"])).collect();
+    all.remove(&0);
+    all
 }
 
-fn owner(service: &Value) -> Bytes {
-    let parts = ["namespace", "name", "uid"].map(|member| meta::text(service, member));
-    Bytes::from(if is_empty(service) { String::new() } else { parts.join("/") })
+fn ports(spec: &Value) -> impl Iterator<Item = &Value> {
+    spec["ports"].as_array().into_iter().flatten()
 }
 
-fn key(number: i64) -> Bytes {
-    Bytes::from(format!("/registry/ranges/servicenodeports/{number}"))
+fn number(port: &Value) -> u16 {
+    port.as_u64().and_then(|port| u16::try_from(port).ok()).unwrap_or(0)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const LIMITS: (u16, u16) = (30_000, 32_767);
+
     #[test]
-    fn an_update_keeps_node_ports() {
-        let old = json!({"spec": {"type": "NodePort", "ports": [{"port": 80, "protocol": "TCP", "nodePort": 30080}]}});
-        let mut new =
-            json!({"spec": {"type": "NodePort", "ports": [{"port": 80, "protocol": "TCP"}, {"port": 81, "protocol": "TCP"}]}});
+    fn an_update_keeps_node_ports_by_name() {
+        let old = json!({"spec": {"type": "NodePort", "ports": [{"name": "a", "port": 80, "nodePort": 30080}, {"name": "b", "port": 81, "nodePort": 30081}]}});
+        let mut new = json!({"spec": {"type": "NodePort", "ports": [{"name": "a", "port": 8080}, {"name": "c", "port": 81}, {"name": "b", "port": 82, "nodePort": 30090}]}});
         keep(&mut new, &old);
-        assert_eq!(new["spec"]["ports"][0]["nodePort"], 30080);
-        assert!(new["spec"]["ports"][1]["nodePort"].is_null());
+        let own: Vec<u16> = ports(&new["spec"]).map(|port| number(&port["nodePort"])).collect();
+        assert_eq!(own, [30080, 0, 30090]);
+    }
+
+    #[test]
+    fn ports_of_one_number_share() {
+        let mut all = Ports::from([30_000]);
+        let mut spec = json!({"type": "NodePort", "ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}, {"port": 80, "nodePort": 30080}]});
+        assert!(matches!(fill(&mut spec, &mut all, &Ports::new(), LIMITS), Taken::All));
+        assert_eq!(spec["ports"][0]["nodePort"], spec["ports"][1]["nodePort"]);
+        assert_eq!((spec["ports"][2]["nodePort"].as_u64(), all.len()), (Some(30080), 3));
+        assert!(number(&spec["ports"][0]["nodePort"]) >= 30_086);
+    }
+
+    #[test]
+    fn what_cannot_be_had() {
+        let wish = |port: u16| json!({"type": "NodePort", "ports": [{"port": 80, "nodePort": port}]});
+        for (port, held, expected) in [
+            (30_001, Ports::new(), Some("provided port is already allocated")),
+            (30_001, Ports::from([30_001]), None),
+            (80, Ports::new(), Some("provided port is not in the valid range. The range of valid ports is 30000-32767")),
+        ] {
+            let outcome = fill(&mut wish(port), &mut Ports::from([30_001]), &held, LIMITS);
+            let cause = if let Taken::Refused(Some(0), _, cause) = outcome { Some(cause) } else { None };
+            assert_eq!(cause.as_deref(), expected);
+        }
+        let mut full: Ports = (30_000..=32_767).collect();
+        assert!(matches!(
+            fill(&mut json!({"type": "NodePort", "ports": [{"port": 80}]}), &mut full, &Ports::new(), LIMITS),
+            Taken::Full
+        ));
+    }
+
+    #[test]
+    fn load_balancers_may_do_without() {
+        let mut spec = json!({"type": "LoadBalancer", "allocateLoadBalancerNodePorts": false, "ports": [{"port": 80}]});
+        assert!(matches!(fill(&mut spec, &mut Ports::new(), &Ports::new(), LIMITS), Taken::All));
+        assert!(spec["ports"][0]["nodePort"].is_null());
+        let mut spec = json!({"type": "LoadBalancer", "externalTrafficPolicy": "Local", "ports": [{"port": 80}]});
+        assert!(matches!(fill(&mut spec, &mut Ports::new(), &Ports::new(), LIMITS), Taken::All));
+        assert_eq!(taken(&spec).len(), 2);
     }
 }
