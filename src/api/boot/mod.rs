@@ -70,7 +70,8 @@ pub async fn run(api: &Api, settings: &Settings, permit: &Permit) -> Result<(), 
     let mut duties = objects::kept(&api.catalog, settings);
     duties.extend(objects::once(settings).into_iter().map(|object| (Duty::Make, object)));
     duties.extend(bootstrap::objects().into_iter().map(|object| (Duty::Complete, object)));
-    boot.fulfil(settings, duties).await
+    boot.fulfil(settings, duties).await?;
+    kinds::repair(api).await
 }
 
 /// Keeps right what [`run`] has made, about once a minute, and tells of flow schemas and API services what only the server knows, for
@@ -85,6 +86,9 @@ async fn rounds(api: &Api, settings: &Settings, permit: &Permit) {
         let boot = Boot { api, permit };
         if let Err(refusal) = boot.fulfil(settings, objects::kept(&api.catalog, settings)).await {
             tracing::warn!(%refusal, "the server's own objects could not be kept right");
+        }
+        if let Err(refusal) = kinds::repair(api).await {
+            tracing::warn!(%refusal, "the addresses and node ports of services could not be kept right");
         }
     }
 }

@@ -39,7 +39,7 @@ use crate::status::Status;
 pub(crate) use field::{is_empty, selects};
 pub(crate) use follow::follow;
 pub(crate) use pod::qos;
-pub(crate) use service::{NodePorts, Range};
+pub(crate) use service::{NodePorts, Range, repair};
 
 /// The part of an object that a write may change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -91,7 +91,9 @@ async fn take(api: &Api, aim: &Aim<'_>, new: &mut Value, (old, ranges): (Option<
         all.filter_map(Value::as_str).map(str::to_owned).collect()
     };
     let (asked, held) = (list(new), old.map(list).unwrap_or_default());
-    let mut given = Vec::new();
+    let mut given: Vec<String> = Vec::new();
+    // What was taken stands in the service, so that it is given back when more cannot be had.
+    new["spec"]["clusterIPs"] = json!(given);
     for (at, family) in new["spec"]["ipFamilies"].clone().as_array().into_iter().flatten().enumerate() {
         let own: Vec<Range> = ranges.iter().copied().filter(|range| family == range.family()).collect();
         let address = match asked.get(at) {
@@ -100,14 +102,13 @@ async fn take(api: &Api, aim: &Aim<'_>, new: &mut Value, (old, ranges): (Option<
             None => claim_free(api, aim, new, &own).await?,
         };
         given.push(address);
-        // What is given back in the end is what stands here.
         new["spec"]["clusterIPs"] = json!(given);
     }
     new["spec"]["clusterIP"] = json!(given.first());
     Ok(())
 }
 
-async fn claim_asked(api: &Api, aim: &Aim<'_>, new: &mut Value, (asked, ranges): (&str, &[Range])) -> Result<String, Status> {
+async fn claim_asked(api: &Api, aim: &Aim<'_>, new: &Value, (asked, ranges): (&str, &[Range])) -> Result<String, Status> {
     let address = asked.parse().ok();
     let range = ranges.iter().find(|range| address.is_some_and(|address| range.holds(address)));
     let cause = match (address, range) {
@@ -115,12 +116,8 @@ async fn claim_asked(api: &Api, aim: &Aim<'_>, new: &mut Value, (asked, ranges):
         (Some(_), Some(_)) => "provided IP is already allocated",
         _ => "the provided network does not match the current range",
     };
-    let fault =
-        FieldError::invalid("spec.clusterIPs", &new["spec"]["clusterIPs"], &format!("failed to allocate IP {asked}: {cause}"));
-    let refusal = refuse(new, fault);
-    // It is somebody else's: it must not be given back.
-    new["spec"]["clusterIPs"] = Value::Null;
-    Err(refusal)
+    let fault = format!("failed to allocate IP {asked}: {cause}");
+    Err(refuse(new, FieldError::invalid("spec.clusterIPs", &json!([asked]), &fault)))
 }
 
 async fn claim_free(api: &Api, aim: &Aim<'_>, new: &Value, ranges: &[Range]) -> Result<String, Status> {
@@ -172,6 +169,48 @@ pub(super) async fn release(api: &Api, aim: &Aim<'_>, gone: &Value, kept: Option
     }
 }
 
+/// Makes the IPAddresses that services lack, and removes those of services that are no more.
+///
+/// # Errors
+/// What the store says.
+pub(super) async fn repair(api: &Api, services: &[Value]) -> Result<(), Status> {
+    let Some(kind) = kind(api) else { return Ok(()) };
+    let Some(storage) = &kind.storage else { return Ok(()) };
+    let known = api.store.view().root(storage.space).items;
+    let mut wanted = std::collections::BTreeSet::new();
+    for service in services {
+        let place = (meta::text(service, "namespace"), meta::text(service, "name"));
+        for address in service["spec"]["clusterIPs"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            let Ok(parsed) = address.parse::<IpAddr>() else { continue };
+            wanted.insert(address.to_owned());
+            if api.seen(kind, "", address).is_none() {
+                let object = ip_address(address, family::of(address), place);
+                let key = kind.key("", &parsed.to_string()).unwrap_or_default();
+                let change =
+                    Change { key, expect: Expect::Absent, value: Some(Object::to_stored(&object)), ttl: None, guard: None };
+                api.store.commit(change).await.map_err(|cause| refusal::store(&cause))?;
+            }
+        }
+    }
+    for object in known.values() {
+        let value = object.value();
+        let ours = value["metadata"]["labels"]["ipaddress.kubernetes.io/managed-by"] == MANAGED;
+        let name = meta::text(&value, "name");
+        if ours && !wanted.contains(name) && is_old(&value) {
+            let key = kind.key("", name).unwrap_or_default();
+            let change = Change { key, expect: Expect::At(object.revision()), value: None, ttl: None, guard: None };
+            api.store.commit(change).await.map_err(|cause| refusal::store(&cause))?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether an address was taken so long ago that its service should be there.
+fn is_old(address: &Value) -> bool {
+    let made: Option<jiff::Timestamp> = meta::text(address, "creationTimestamp").parse().ok();
+    made.is_some_and(|made| jiff::Timestamp::now().duration_since(made).as_secs() > LEAK)
+}
+
 /// Makes the IPAddress; false when somebody has it.
 async fn claim(api: &Api, aim: &Aim<'_>, new: &Value, (address, range): (IpAddr, Range)) -> Result<bool, Status> {
     let Some(kind) = kind(api) else { return Err(Status::internal("IP addresses are not served")) };
@@ -196,7 +235,7 @@ fn ip_address(name: &str, family: &str, (namespace, service): (&str, &str)) -> V
             "uid": Uuid::new_v4().to_string(),
             "creationTimestamp": meta::now(),
             "generation": 1,
-            "labels": {"ipaddress.kubernetes.io/ip-family": family, "ipaddress.kubernetes.io/managed-by": "ipallocator.k8s.io"},
+            "labels": {"ipaddress.kubernetes.io/ip-family": family, "ipaddress.kubernetes.io/managed-by": MANAGED},
         },
         "spec": {"parentRef": {"group": "", "resource": "services", "namespace": namespace, "name": service}},
     })
@@ -222,6 +261,9 @@ fn kind(api: &Api) -> Option<&std::sync::Arc<Kind>> {
     api.catalog.find("networking.k8s.io", "v1", "ipaddresses")
 }
 
+const MANAGED: &str = "ipallocator.k8s.io";
+/// Seconds after which an address without a service is a leak.
+const LEAK: i64 = 180;
 /// Addresses tried before a range counts as full.
 const MOST: usize = 65_536;
 

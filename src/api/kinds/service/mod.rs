@@ -52,6 +52,17 @@ pub(super) async fn release(api: &Api, aim: &Aim<'_>, gone: &Value, kept: Option
     port::release(api, aim, gone, kept).await;
 }
 
+/// Makes right what a crash left behind: addresses and node ports are those of the services that there are.
+///
+/// # Errors
+/// What the store says.
+pub(crate) async fn repair(api: &Api) -> Result<(), Status> {
+    let Some(storage) = api.catalog.find("", "v1", "services").and_then(|kind| kind.storage.as_ref()) else { return Ok(()) };
+    let services: Vec<Value> = api.store.view().root(storage.space).items.values().map(|service| service.value()).collect();
+    address::repair(api, &services).await?;
+    range::repair(api).await
+}
+
 /// Whether a service of this kind has an address of its own, or is headless.
 fn has_address(spec: &Value) -> bool {
     spec["type"] != "ExternalName"

@@ -17,7 +17,11 @@ use crate::store::{Change, Expect, Outcome, Revision};
 
 /// What is known of the bitmap.
 #[derive(Debug, Default)]
-pub(crate) struct NodePorts(Mutex<Option<Known>>);
+pub(crate) struct NodePorts {
+    known: Mutex<Option<Known>>,
+    /// Ports that no service had when last looked.
+    suspects: Mutex<Ports>,
+}
 
 /// The bitmap at a revision.
 #[derive(Clone, Debug)]
@@ -75,6 +79,24 @@ pub(super) async fn edit<T>(api: &Api, mut change: impl FnMut(&mut Ports) -> Edi
     Err(Status::internal("the node ports that are taken could not be written"))
 }
 
+/// Adds the ports of services that the bitmap lacks, and takes away those that no service has had in two passes.
+///
+/// # Errors
+/// What the store says.
+pub(super) async fn repair(api: &Api) -> Result<(), Status> {
+    let used = of_services(api);
+    let suspects = api.node_ports.suspects();
+    let leaked = edit(api, |ports| {
+        ports.extend(&used);
+        let leaked: Ports = ports.difference(&used).copied().collect();
+        ports.retain(|port| used.contains(port) || !suspects.contains(port));
+        Edit::Done(leaked)
+    })
+    .await?;
+    api.node_ports.suspect(leaked.difference(&suspects).copied().collect());
+    Ok(())
+}
+
 /// The ports of the services that the view knows.
 pub(super) fn of_services(api: &Api) -> Ports {
     let Some(storage) = api.catalog.find("", "v1", "services").and_then(|kind| kind.storage.as_ref()) else {
@@ -103,11 +125,19 @@ async fn commit(api: &Api, (expect, value): (Expect, Bytes)) -> Result<Outcome, 
 
 impl NodePorts {
     fn get(&self) -> Option<Known> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn suspects(&self) -> Ports {
+        self.suspects.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn suspect(&self, ports: Ports) {
+        *self.suspects.lock().unwrap_or_else(PoisonError::into_inner) = ports;
     }
 
     fn set(&self, known: Option<Known>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = known;
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = known;
     }
 }
 
