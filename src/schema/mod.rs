@@ -12,6 +12,7 @@ mod json;
 mod load;
 mod normalise;
 pub mod openapi;
+pub mod own;
 pub mod patch;
 mod protobuf;
 pub mod quantity;
