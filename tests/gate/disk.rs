@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use http::{Method, StatusCode};
 use serde_json::json;
@@ -80,6 +81,11 @@ fn a_full_disk_loses_nothing_and_passes() {
             assert_eq!(create(&admin, number).await, StatusCode::CREATED);
             kept.push(format!("map-{number}"));
             number += 1;
+        }
+        // The server sets a reserve aside for this moment, a little after its start.
+        let reserve = Path::new(&store).join("store.redb.reserve");
+        while !std::fs::metadata(&reserve).is_ok_and(|file| file.len() > 0) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
         small.fill();
         let mut refused = 0;
