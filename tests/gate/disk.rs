@@ -84,7 +84,7 @@ fn a_full_disk_loses_nothing_and_passes() {
         }
         // The server sets a reserve aside for this moment, a little after its start.
         let reserve = Path::new(&store).join("store.redb.reserve");
-        while !std::fs::metadata(&reserve).is_ok_and(|file| file.len() > 0) {
+        while !std::fs::metadata(&reserve).is_ok_and(|file| file.len() >= 8 << 20) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         small.fill();

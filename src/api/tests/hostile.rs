@@ -144,6 +144,7 @@ async fn send(client: &Client, (method, path): (&str, &str), headers: &[(&str, &
     code
 }
 
+#[allow(clippy::too_many_lines, reason = "a table")]
 fn seeds() -> Vec<(&'static str, Value)> {
     let template = json!({"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i:1", "ports": [{"containerPort": 80, "name": "p", "protocol": "TCP"}],
         "env": [{"name": "E", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}], "resources": {"limits": {"cpu": "100m", "memory": "1Gi"}, "requests": {"cpu": "50m"}},

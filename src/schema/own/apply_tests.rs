@@ -168,8 +168,8 @@ fn prunes_items_and_structs() {
     assert_eq!(
         owned(&left),
         [
-            concat!(r#"b Apply - {"f:spec":{"f:ports":{"k:{\"port\":81,\"protocol\":\"TCP\"}":{".":{},"f:port":{}}}}}"#),
-            concat!(r#"a Apply 3 {"f:spec":{"f:ports":{"k:{\"port\":80,\"protocol\":\"TCP\"}":{".":{},"f:port":{}}}}}"#)
+            r#"b Apply - {"f:spec":{"f:ports":{"k:{\"port\":81,\"protocol\":\"TCP\"}":{".":{},"f:port":{}}}}}"#,
+            r#"a Apply 3 {"f:spec":{"f:ports":{"k:{\"port\":80,\"protocol\":\"TCP\"}":{".":{},"f:port":{}}}}}"#
         ]
     );
 }

@@ -238,7 +238,7 @@ impl<'a> FieldSet<'a> {
 
     fn write(&self, member: bool, text: &mut String) {
         text.push('{');
-        let mut first = !(member && !self.is_empty());
+        let mut first = !member || self.is_empty();
         if !first {
             text.push_str("\".\":{}");
         }
