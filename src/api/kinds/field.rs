@@ -1,10 +1,216 @@
-//! Small rules that many kinds share, each with its fault in kube-apiserver's words.
+//! A field of an object under check, and the small rules that many kinds share, each with its fault in kube-apiserver's words.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use serde_json::Value;
 
 use crate::api::error::FieldError;
+
+/// A value of an object, and where it stands. Its path is only written out when there is a fault to tell.
+#[derive(Clone, Copy)]
+pub(super) struct Field<'v, 'p> {
+    value: &'v Value,
+    parent: Option<&'p Field<'v, 'p>>,
+    step: Step<'p>,
+}
+
+#[derive(Clone, Copy)]
+enum Step<'p> {
+    Member(&'p str),
+    Index(usize),
+    Key(&'p str),
+}
+
+impl<'v, 'p> Field<'v, 'p> {
+    /// A value at a path: empty for a whole object.
+    pub(super) fn new(value: &'v Value, path: &'p str) -> Self {
+        Self { value, parent: None, step: Step::Member(path) }
+    }
+
+    /// A member: `spec.replicas`. An absent one is null.
+    pub(super) fn at<'b>(&'b self, member: &'b str) -> Field<'v, 'b> {
+        Field { value: &self.value[member], parent: Some(self), step: Step::Member(member) }
+    }
+
+    /// An entry of a map: `data[key]`.
+    pub(super) fn key<'b>(&'b self, key: &'b str) -> Field<'v, 'b> {
+        Field { value: &self.value[key], parent: Some(self), step: Step::Key(key) }
+    }
+
+    /// The same value at a path of another shape: for what kube-apiserver reports elsewhere than it stands.
+    pub(super) fn as_at<'b>(&'b self, member: &'b str) -> Field<'v, 'b> {
+        Field { value: self.value, parent: Some(self), step: Step::Member(member) }
+    }
+
+    /// The items of a list: `spec.containers[0]`.
+    pub(super) fn items<'b>(&'b self) -> impl Iterator<Item = Field<'v, 'b>> {
+        let items = self.value.as_array().into_iter().flatten().enumerate();
+        items.map(move |(index, value)| Field { value, parent: Some(self), step: Step::Index(index) })
+    }
+
+    /// The entries of a map: `data[key]`.
+    pub(super) fn entries<'b>(&'b self) -> impl Iterator<Item = (&'v str, Field<'v, 'b>)>
+    where
+        'v: 'b,
+    {
+        let entries = self.value.as_object().into_iter().flatten();
+        entries.map(move |(key, value)| (key.as_str(), Field { value, parent: Some(self), step: Step::Key(key) }))
+    }
+
+    /// The value; null when it is absent.
+    pub(super) fn value(&self) -> &'v Value {
+        self.value
+    }
+
+    /// The text; empty when it is absent or no text.
+    pub(super) fn text(&self) -> &'v str {
+        self.value.as_str().unwrap_or("")
+    }
+
+    /// The number, when it is one.
+    pub(super) fn number(&self) -> Option<i64> {
+        self.value.as_i64()
+    }
+
+    /// How many items or entries.
+    pub(super) fn len(&self) -> usize {
+        match self.value {
+            Value::Array(list) => list.len(),
+            Value::Object(map) => map.len(),
+            _ => 0,
+        }
+    }
+
+    /// Whether it is absent.
+    pub(super) fn is_absent(&self) -> bool {
+        self.value.is_null()
+    }
+
+    /// Whether it is absent or says nothing.
+    pub(super) fn is_empty(&self) -> bool {
+        is_empty(self.value)
+    }
+
+    /// `path: Required value: detail`
+    pub(super) fn required(&self, detail: &str) -> FieldError {
+        FieldError::required(self.to_string(), detail)
+    }
+
+    /// `path: Invalid value: value: detail`
+    pub(super) fn invalid(&self, detail: &str) -> FieldError {
+        match self.value {
+            Value::Null => FieldError::invalid_text(self.to_string(), "", detail),
+            value => FieldError::invalid(self.to_string(), value, detail),
+        }
+    }
+
+    /// `path: Forbidden: detail`
+    pub(super) fn forbidden(&self, detail: &str) -> FieldError {
+        FieldError::forbidden(self.to_string(), detail)
+    }
+
+    /// `path: Unsupported value: value: supported values: ...`
+    pub(super) fn unsupported(&self, set: &[&str]) -> FieldError {
+        FieldError::unsupported(self.to_string(), self.value, set)
+    }
+
+    /// `path: Duplicate value: value`
+    pub(super) fn duplicate(&self) -> FieldError {
+        FieldError::duplicate(self.to_string(), self.value)
+    }
+
+    /// `path: Not found: value`
+    pub(super) fn not_found(&self) -> FieldError {
+        FieldError::not_found(self.to_string(), self.value)
+    }
+
+    /// `path: Too many: N: must have at most M items`, when there are more.
+    pub(super) fn at_most(&self, most: usize, errors: &mut Vec<FieldError>) {
+        if self.len() > most {
+            errors.push(FieldError::too_many(self.to_string(), self.len(), most));
+        }
+    }
+
+    /// A text that must be there; its value.
+    pub(super) fn require(&self, errors: &mut Vec<FieldError>) -> &'v str {
+        if self.is_empty() {
+            errors.push(self.required(""));
+        }
+        self.text()
+    }
+
+    /// A text that, when it is there, is one of a closed set.
+    pub(super) fn one_of(&self, set: &[&str], errors: &mut Vec<FieldError>) {
+        if !self.text().is_empty() && !set.contains(&self.text()) {
+            errors.push(self.unsupported(set));
+        }
+    }
+
+    /// A text that must be there and is one of a closed set.
+    pub(super) fn require_one_of(&self, set: &[&str], errors: &mut Vec<FieldError>) {
+        if self.require(errors).is_empty() {
+            return;
+        }
+        self.one_of(set, errors);
+    }
+
+    /// A text in the form of a name, if it is there: `rule` tells its faults.
+    pub(super) fn named(&self, rule: fn(&str) -> Vec<String>, errors: &mut Vec<FieldError>) {
+        if !self.text().is_empty() {
+            errors.extend(rule(self.text()).iter().map(|fault| self.invalid(fault)));
+        }
+    }
+
+    /// A value that does not change.
+    pub(super) fn immutable(&self, old: &Value, errors: &mut Vec<FieldError>) {
+        if self.value != old {
+            errors.push(self.invalid("field is immutable"));
+        }
+    }
+
+    /// A number that, when it is there, is not negative.
+    pub(super) fn not_negative(&self, errors: &mut Vec<FieldError>) {
+        if self.number().is_some_and(|number| number < 0) {
+            errors.push(self.invalid("must be greater than or equal to 0"));
+        }
+    }
+
+    /// A number that, when it is there, is greater than nothing.
+    pub(super) fn positive(&self, errors: &mut Vec<FieldError>) {
+        if self.number().is_some_and(|number| number <= 0) {
+            errors.push(self.invalid("must be greater than 0"));
+        }
+    }
+
+    /// A port's number; an absent one is 0.
+    pub(super) fn port(&self, errors: &mut Vec<FieldError>) {
+        if !(1..=65535).contains(&self.number().unwrap_or(0)) {
+            errors.push(self.invalid("must be between 1 and 65535, inclusive"));
+        }
+    }
+}
+
+impl fmt::Display for Field<'_, '_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(parent) = self.parent {
+            parent.fmt(f)?;
+        }
+        match self.step {
+            Step::Member(name) if self.parent.is_none_or(Self::is_root) => f.write_str(name),
+            Step::Member(name) => write!(f, ".{name}"),
+            Step::Index(index) => write!(f, "[{index}]"),
+            Step::Key(key) => write!(f, "[{key}]"),
+        }
+    }
+}
+
+impl Field<'_, '_> {
+    /// Whether nothing stands before the first member.
+    fn is_root(&self) -> bool {
+        self.parent.is_none() && matches!(self.step, Step::Member(""))
+    }
+}
 
 /// A text that must be there; its value.
 pub(super) fn required<'a>(value: &'a Value, path: &str, errors: &mut Vec<FieldError>) -> &'a str {
@@ -161,6 +367,21 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_field_tells_where_it_stands() {
+        let pod = json!({"spec": {"containers": [{}, {"name": "a"}], "nodeSelector": {"x.y/z": "1"}}});
+        let root = Field::new(&pod, "");
+        let spec = root.at("spec");
+        let names: Vec<_> = spec.at("containers").items().map(|container| container.at("name").to_string()).collect();
+        assert_eq!(names, ["spec.containers[0].name", "spec.containers[1].name"]);
+        let texts: Vec<_> = spec.at("containers").items().map(|container| container.at("name").text()).collect();
+        assert_eq!(texts, ["", "a"]);
+        assert_eq!(spec.at("nodeSelector").key("x.y/z").to_string(), "spec.nodeSelector[x.y/z]");
+        let template = Field::new(&pod, "spec.template");
+        assert_eq!(template.at("spec").at("containers").to_string(), "spec.template.spec.containers");
+        assert_eq!(Field::new(&pod, "").at("a").at("b").at("c").required("").to_string(), "a.b.c: Required value");
+    }
 
     #[test]
     fn selectors_select() {
