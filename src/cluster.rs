@@ -11,7 +11,7 @@ use crate::backend::Backend;
 use crate::identity::{self, Identity, Resolver};
 use crate::limits::Limits;
 use crate::live::Live;
-use crate::policy::{Authorizer, Reach};
+use crate::policy::{self, Authorizer, Ceilings, Reach};
 use crate::request::{Attributes, Target, Verb};
 use crate::status::{Details, Status};
 use crate::store::Store;
@@ -48,7 +48,34 @@ pub enum Boot {
     Failed(String),
 }
 
+/// Everything that decisions hang on, as it was at one moment. Two are equal when nothing was replaced in between.
+pub struct Standing {
+    trust: u64,
+    ceilings: Arc<Ceilings>,
+    rights: Arc<policy::Facts>,
+    accounts: Arc<identity::Facts>,
+}
+
+impl PartialEq for Standing {
+    fn eq(&self, other: &Self) -> bool {
+        self.trust == other.trust
+            && Arc::ptr_eq(&self.ceilings, &other.ceilings)
+            && Arc::ptr_eq(&self.rights, &other.rights)
+            && Arc::ptr_eq(&self.accounts, &other.accounts)
+    }
+}
+
 impl Cluster {
+    /// What decisions hang on now.
+    pub fn standing(&self) -> Standing {
+        Standing {
+            trust: self.resolver.generation(),
+            ceilings: self.authorizer.ceilings.load(),
+            rights: self.authorizer.facts.load(),
+            accounts: self.accounts.load(),
+        }
+    }
+
     /// Waits until the server's own objects are there.
     ///
     /// # Errors

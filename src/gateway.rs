@@ -23,8 +23,11 @@ use crate::request::{Attributes, Query, Target};
 use crate::shutdown::Shutdown;
 use crate::status::{Form, Plain, Refusal, Status};
 use record::{Lasting, Record};
+use streams::Right;
+pub use streams::Streams;
 
 mod record;
+mod streams;
 #[cfg(test)]
 mod tests;
 
@@ -38,7 +41,9 @@ pub struct Gateway {
     pub access: audit::Log,
     /// The health checks.
     pub checks: Arc<[Check]>,
-    /// What ends streams.
+    /// The streams that are open.
+    pub streams: Arc<Streams>,
+    /// What ends them all.
     pub shutdown: Shutdown,
 }
 
@@ -71,7 +76,7 @@ impl Gateway {
     /// The steps, in order.
     async fn answer(
         &self,
-        peer: &Peer,
+        peer: &Arc<Peer>,
         mut request: Request,
         attributes: Attributes,
         record: &mut Record,
@@ -83,11 +88,12 @@ impl Gateway {
         let brought = Resolver::take(request.headers_mut());
         let caller = self.identify(peer, (&brought, &attributes), record).await?;
         record.called_by(&caller);
-        let permit = self.permit(caller, (attributes, &request), record).await?;
+        let permit = self.permit(caller.clone(), (attributes, &request), record).await?;
         record.permitted(&permit);
         let slot = self.enter(&permit)?;
         if permit.attributes().is_long_running() {
-            return self.serve_long((permit, slot), request, record).await;
+            let right = Right { peer: Arc::clone(peer), caller, permit };
+            return self.serve_long((right, slot), request, record).await;
         }
         let response = self.serve_in_time(&permit, request).await?;
         Ok(response.map(|body| body.holding(slot)))
@@ -150,14 +156,11 @@ impl Gateway {
         })
     }
 
-    /// A stream, or a connection that becomes something else: it has no deadline, and ends with the server.
-    async fn serve_long(
-        &self,
-        (permit, slot): (Permit, Slot),
-        mut request: Request,
-        record: &Record,
-    ) -> Result<Response, Refusal> {
+    /// A stream, or a connection that becomes something else: it has no deadline, and ends with its right or with the server.
+    async fn serve_long(&self, (right, slot): (Right, Slot), mut request: Request, record: &Record) -> Result<Response, Refusal> {
         let end = self.shutdown.child();
+        let permit = right.permit.clone();
+        let held = (self.streams.enter(right, end.clone()), slot);
         let tether = record.upgrades().then(|| Tether::new(end.clone()));
         if let Some(tether) = &tether {
             request.extensions_mut().insert(tether.clone());
@@ -166,15 +169,16 @@ impl Gateway {
         if response.status() == StatusCode::SWITCHING_PROTOCOLS
             && let Some(tether) = tether
         {
-            tether.hold(slot);
+            tether.hold(held);
             response.extensions_mut().insert(tether);
             return Ok(response);
         }
+        let shutdown = self.shutdown.clone();
         let over = async move {
             end.cancelled().await;
-            Over::Shutdown
+            if shutdown.has_begun() { Over::Shutdown } else { Over::Withdrawn }
         };
-        Ok(response.map(|body| body.until(over).holding(slot)))
+        Ok(response.map(|body| body.until(over).holding(held)))
     }
 
     async fn serve_in_time(&self, permit: &Permit, request: Request) -> Result<Response, Refusal> {

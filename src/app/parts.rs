@@ -133,8 +133,11 @@ impl Parts {
             metrics: metrics.clone(),
             access,
             checks: checks.clone(),
+            streams: Arc::default(),
             shutdown: shutdown.clone(),
         });
+        let guarded = gateway.clone();
+        upkeep::spawn(async move { guarded.streams.guard(&guarded.cluster).await }, shutdown);
         upkeep::run(&config, (&api, &store), (&metrics, &cluster), shutdown);
         upkeep::boot((&config, extra, source.address), (api, booted), shutdown);
         reload::run(

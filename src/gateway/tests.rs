@@ -102,7 +102,7 @@ impl House {
         let (metrics, shutdown, lines) = (Arc::new(Metrics::new()), Shutdown::new(), Shelf::default());
         let access = audit::Log::to(Box::new(lines.clone()), metrics.access_lines_lost()).unwrap();
         let checks: Arc<[Check]> = Arc::new([Check::new("ping", || Ok(())), Check::ready("store", || Err("no".to_owned()))]);
-        let gateway = Arc::new(Gateway { cluster, metrics, access, checks, shutdown: shutdown.clone() });
+        let gateway = Arc::new(Gateway { cluster, metrics, access, checks, streams: Arc::default(), shutdown: shutdown.clone() });
         let issued = serving.issue(&Order::server("localhost", &["localhost"], DAY)).unwrap();
         let tls = Tls::new(issued.certificate_pem().as_bytes(), issued.key_pem().as_bytes(), Vec::new()).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -124,6 +124,11 @@ impl Resolver {
         self.trust.swap(Installed::new(trust, generation));
     }
 
+    /// How often the trust was replaced.
+    pub fn generation(&self) -> u64 {
+        self.trust.peek(|trust| trust.generation)
+    }
+
     /// Takes the credentials off a request, and every header that claims an identity.
     pub fn take(headers: &mut HeaderMap) -> Brought {
         headers::take(headers)

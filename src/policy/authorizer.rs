@@ -90,6 +90,11 @@ impl Authorizer {
         Ok(Permit { who: Who::Caller(caller, component), attributes, creation })
     }
 
+    /// Whether what was permitted to `caller` still is: for what goes on longer than a request.
+    pub fn holds(&self, caller: Caller, permit: &Permit) -> bool {
+        self.authorize(caller, Arc::clone(&permit.attributes), Reach::AsAsked).is_ok()
+    }
+
     /// Whether somebody who is not here may: the ceiling of the user, then what grants. For SubjectAccessReview and for
     /// admission.
     pub fn decide(&self, user: &User<'_>, ask: &Ask<'_>) -> Decision {

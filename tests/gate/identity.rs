@@ -231,6 +231,55 @@ fn a_key_that_is_taken_away_takes_its_tokens_along() {
     });
 }
 
+/// The moments after which a right is gone, each with an open watch that ends then, and another that goes on.
+#[test]
+fn a_right_that_is_withdrawn_ends_its_streams() {
+    let people = "policy: {components: [{name: people, match: {users: [jane, joe]}, unlimited: true}]}";
+    let cluster = Cluster::start_now(Store::Embedded, people);
+    runtime().block_on(async {
+        let admin = cluster.client(Protocol::Http2).await;
+        let uid = account(&admin, "default", "app").await;
+        let role =
+            json!({"metadata": {"name": "reader"}, "rules": [{"verbs": ["watch"], "apiGroups": [""], "resources": ["pods"]}]});
+        let roles = "/apis/rbac.authorization.k8s.io/v1/namespaces/default";
+        assert_eq!(admin.send(Method::POST, &format!("{roles}/roles"), &role).await.status, StatusCode::CREATED);
+        for (name, subject) in [
+            ("jane", json!({"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": "jane"})),
+            ("joe", json!({"kind": "User", "apiGroup": "rbac.authorization.k8s.io", "name": "joe"})),
+            ("app", json!({"kind": "ServiceAccount", "namespace": "default", "name": "app"})),
+        ] {
+            let reference = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "reader"});
+            let binding = json!({"metadata": {"name": name}, "roleRef": reference, "subjects": [subject]});
+            let made = admin.send(Method::POST, &format!("{roles}/rolebindings"), &binding).await;
+            assert_eq!(made.status, StatusCode::CREATED, "{:?}", made.body);
+        }
+        let person = |name: &str| cluster.pki.client(name, name, &[]);
+        let token = mint(&cluster.pki.path(""), ("default", "app", &uid), &[]);
+        let app = Credentials { authority: cluster.pki.authority(), certificate: None, token: Some(token) };
+        let (jane, joe) = (person("jane"), person("joe"));
+        for (what, who, gone) in [
+            ("a role binding", &jane, format!("{roles}/rolebindings/jane")),
+            ("a service account", &app, "/api/v1/namespaces/default/serviceaccounts/app".to_owned()),
+        ] {
+            let open = async |who| {
+                let client = cluster.connect(cluster.address(), who, Protocol::Http2).await;
+                let watch = client.watch("/api/v1/namespaces/default/pods?watch=true&resourceVersion=0").await;
+                (client, watch)
+            };
+            let ((_client, mut watch), (_other, mut stays)) = (open(who).await, open(&joe).await);
+            let begun = std::time::Instant::now();
+            let answer = admin.request(Method::DELETE, &gone, &[], "").await.unwrap();
+            assert_eq!(answer.status, StatusCode::OK, "{what}");
+            let last = watch.next().await.unwrap_or_else(|| panic!("{what}: the watch ended without a word"));
+            assert_eq!((&last["type"], &last["object"]["code"]), (&json!("ERROR"), &json!(403)), "{what}");
+            assert!(watch.next().await.is_none(), "{what}");
+            assert!(begun.elapsed() < std::time::Duration::from_secs(5), "{what}: {:?}", begun.elapsed());
+            let more = tokio::time::timeout(std::time::Duration::from_millis(600), stays.next()).await;
+            assert!(more.is_err(), "{what}: the other watch said {more:?}");
+        }
+    });
+}
+
 /// Asks until the answer has this status, 20 s at most; the connection stays open.
 async fn settle(client: &Client, status: StatusCode) {
     let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(20);

@@ -191,7 +191,10 @@ impl Client {
     /// Opens a watch and reads its lines.
     pub async fn watch(&self, path: &str) -> Lines {
         let answer = self.open(Method::GET, path, &[], Bytes::new()).await.expect("an answer");
-        assert_eq!(answer.status(), StatusCode::OK, "the watch {path} did not open");
+        if answer.status() != StatusCode::OK {
+            let status = answer.status();
+            panic!("the watch {path} did not open: {status} {:?}", Lines::of(answer).next().await);
+        }
         Lines::of(answer)
     }
 }
