@@ -20,7 +20,7 @@ use crate::cluster::{Boot, Cluster};
 use crate::config::{self, Builtin, Config, Format, Log, Mistake, Mistakes, Storage};
 use crate::gateway::Gateway;
 use crate::health::Check;
-use crate::identity::{Anonymous, Authorities, PrivateKey, PublicKey, Resolver, TokenSigner, Trust};
+use crate::identity::{Anonymous, Authorities, PrivateKey, PublicKey, Resolver, Revocation, TokenSigner, Trust};
 use crate::limits::{self, Limits};
 use crate::listen::tls::{Tls, TlsError};
 use crate::listen::{self};
@@ -161,19 +161,25 @@ fn clamp(count: usize) -> u32 {
 
 fn trust(config: &Config, mistakes: &mut Mistakes) -> Trust {
     let authentication = &config.authentication;
-    let mut pems = Vec::new();
+    let mut authorities = Authorities::none();
     for (index, authority) in authentication.client_authorities.iter().enumerate() {
-        match Authorities::parse(&authority.pem) {
-            Ok(_) => {
-                pems.extend_from_slice(&authority.pem);
-                pems.push(b'\n');
-            }
+        match Authorities::parse(&authority.file.pem) {
+            Ok(read) => authorities = authorities.and(authority.limit.iter().fold(read, Authorities::limited)),
             Err(error) => mistakes.note(format!("authentication.clientAuthorities[{index}]"), error),
         }
     }
-    let authorities =
-        if pems.is_empty() { Authorities::none() } else { Authorities::parse(&pems).unwrap_or_else(|_| Authorities::none()) };
-    let mut trust = Trust { authorities, anonymous: Anonymous::of(authentication.anonymous.clone()), ..Trust::default() };
+    if let Some(crl) = &authentication.crl {
+        let mut revocation = Revocation::new(crl.expired);
+        for (index, file) in crl.files.iter().enumerate() {
+            if let Err(error) = revocation.add(&file.pem) {
+                mistakes.note(format!("authentication.crl.files[{index}]"), error);
+            }
+        }
+        authorities = authorities.revoking(revocation);
+    }
+    let denylist = authentication.denylist.clone();
+    let mut trust =
+        Trust { authorities, denylist, anonymous: Anonymous::of(authentication.anonymous.clone()), ..Trust::default() };
     let Some(accounts) = &authentication.service_accounts else { return trust };
     trust.issuers.clone_from(&accounts.issuers);
     trust.audiences.clone_from(&accounts.audiences);

@@ -85,7 +85,7 @@ pub(super) fn boot(
     (api, booted): (Arc<Api>, watch::Sender<Boot>),
     shutdown: &Shutdown,
 ) {
-    let client_ca: Vec<u8> = config.authentication.client_authorities.iter().flat_map(|one| one.pem.clone()).collect();
+    let client_ca: Vec<u8> = config.authentication.client_authorities.iter().flat_map(|one| one.file.pem.clone()).collect();
     let settings = boot::Settings {
         service_range: config.builtin.service_range,
         advertise: parts::advertised(config.builtin.advertise, address),

@@ -92,6 +92,11 @@ impl Section {
         }
     }
 
+    /// Whether anything stands under `key`.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.rest.get(key).is_some_and(|value| !value.is_null())
+    }
+
     /// The value under `key`, if it is there and right.
     pub(super) fn optional<T: DeserializeOwned>(&mut self, key: &str, mistakes: &mut Mistakes) -> Option<T> {
         let value = self.rest.remove(key).filter(|value| !value.is_null())?;
@@ -145,6 +150,18 @@ impl Section {
             mistakes.note(self.at(&key), "unknown key");
         }
     }
+}
+
+/// A file that is one value; an empty one is the value's default.
+///
+/// # Errors
+/// In words: it is far too large, no YAML, or not what is expected.
+pub(super) fn document<T: DeserializeOwned + Default>(text: &str) -> Result<T, String> {
+    if text.len() > LIMIT {
+        return Err(format!("the file is larger than {LIMIT} bytes"));
+    }
+    let value: Option<T> = serde_yaml::from_str(text).map_err(|error| error.to_string())?;
+    Ok(value.unwrap_or_default())
 }
 
 fn read<T: DeserializeOwned>(path: String, value: Value, mistakes: &mut Mistakes) -> Option<T> {

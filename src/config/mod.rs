@@ -17,6 +17,8 @@ pub use file::{Mistake, Mistakes};
 pub use material::Material;
 pub use resolve::load;
 
+use crate::identity::{Denylist, Expired, Limit};
+
 /// Everything the file says.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -59,11 +61,33 @@ pub struct Listen {
 #[derive(Clone, Debug)]
 pub struct Authentication {
     /// Authorities that may sign client certificates.
-    pub client_authorities: Vec<Material>,
+    pub client_authorities: Vec<Authority>,
+    /// What they have revoked; nothing when `None`.
+    pub crl: Option<Crl>,
+    /// Who is let in no more.
+    pub denylist: Denylist,
     /// Paths that need no credential; `*` means all.
     pub anonymous: Vec<String>,
     /// Service-account tokens; none are accepted when `None`.
     pub service_accounts: Option<ServiceAccounts>,
+}
+
+/// An authority, and whom it may name.
+#[derive(Clone, Debug)]
+pub struct Authority {
+    /// The certificates.
+    pub file: Material,
+    /// Anybody when `None`.
+    pub limit: Option<Limit>,
+}
+
+/// Revocation lists.
+#[derive(Clone, Debug)]
+pub struct Crl {
+    /// The lists.
+    pub files: Vec<Material>,
+    /// What becomes of those whose list has ended.
+    pub expired: Expired,
 }
 
 /// Service-account tokens.

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::file::{Mistake, Mistakes, Section};
-use super::{Authentication, Builtin, Config, Format, Limits, Listen, Log, Material, ServiceAccounts, Storage};
+use super::{Authentication, Authority, Builtin, Config, Crl, Format, Limits, Listen, Log, Material, ServiceAccounts, Storage};
+use crate::identity::{Denylist, Limit};
 use crate::policy::file::Policy;
 
 /// What every file begins with.
@@ -28,6 +29,24 @@ pub fn load(path: &Path) -> Result<Config, Vec<Mistake>> {
         Some(config) if mistakes.is_empty() => Ok(config),
         _ => Err(mistakes),
     }
+}
+
+/// One of `clientAuthorities`.
+#[derive(serde::Deserialize)]
+#[serde(untagged, expecting = "expected a path, or {file, users, groups}")]
+enum Entry {
+    Anybody(PathBuf),
+    Limited(Limited),
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Limited {
+    file: PathBuf,
+    #[serde(default)]
+    users: Vec<String>,
+    #[serde(default)]
+    groups: Vec<String>,
 }
 
 /// The state of one reading.
@@ -90,7 +109,9 @@ impl Reader {
 
     fn authentication(&mut self, root: &mut Section) -> Authentication {
         let mut section = root.section("authentication", &mut self.mistakes);
-        let client_authorities = self.publics(&mut section, "clientAuthorities");
+        let client_authorities = self.authorities(&mut section);
+        let crl = section.optional_section("crl", &mut self.mistakes).and_then(|crl| self.crl(crl));
+        let denylist = self.denylist(&mut section);
         let mut anonymous = section.section("anonymous", &mut self.mistakes);
         let paths = anonymous.optional::<Vec<String>>("paths", &mut self.mistakes);
         anonymous.end(&mut self.mistakes);
@@ -102,7 +123,47 @@ impl Reader {
                 .note(section.at("clientAuthorities"), "nobody could be known: name an authority here, or serviceAccounts");
         }
         section.end(&mut self.mistakes);
-        Authentication { client_authorities, anonymous, service_accounts }
+        Authentication { client_authorities, crl, denylist, anonymous, service_accounts }
+    }
+
+    fn authorities(&mut self, section: &mut Section) -> Vec<Authority> {
+        let at = section.at("clientAuthorities");
+        let mut authorities = Vec::new();
+        for (index, entry) in section.list::<Entry>("clientAuthorities", &mut self.mistakes).into_iter().enumerate() {
+            let (path, limit) = match entry {
+                Entry::Anybody(path) => (path, None),
+                Entry::Limited(Limited { file, users, groups }) => (file, Some(Limit { users, groups })),
+            };
+            let file = self.material(format!("{at}[{index}]"), path, Material::public);
+            authorities.extend(file.map(|file| Authority { file, limit }));
+        }
+        authorities
+    }
+
+    fn crl(&mut self, mut section: Section) -> Option<Crl> {
+        let files = self.publics(&mut section, "files");
+        if files.is_empty() {
+            self.mistakes.note(section.at("files"), "at least one file of revocation lists is required");
+        }
+        if !section.has("expired") {
+            let choice = "say what becomes of certificates whose list has ended: `refuse` or `accept`";
+            self.mistakes.note(section.at("expired"), choice);
+        }
+        let expired = section.optional("expired", &mut self.mistakes);
+        section.end(&mut self.mistakes);
+        Some(Crl { files, expired: expired? })
+    }
+
+    /// The denylist is a file of its own: `users`, `groups`, `serials`, `fingerprints`, `tokenIds`, `serviceAccounts`.
+    fn denylist(&mut self, section: &mut Section) -> Denylist {
+        let at = section.at("denylist");
+        let Some(path) = section.optional::<PathBuf>("denylist", &mut self.mistakes) else { return Denylist::default() };
+        let path = self.folder.join(path);
+        self.files.push(path.clone());
+        let read = std::fs::read_to_string(&path).map_err(|error| format!("cannot read {}: {error}", path.display()));
+        let list = read.and_then(|text| super::file::document::<Denylist>(&text).map(Denylist::normalised));
+        let list = list.and_then(|list| list.fault().map_or(Ok(list), |(key, fault)| Err(format!("{key}: {fault}"))));
+        list.map_err(|why| self.mistakes.note(at, why)).unwrap_or_default()
     }
 
     fn service_accounts(&mut self, mut section: Section) -> ServiceAccounts {

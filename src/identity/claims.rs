@@ -64,6 +64,11 @@ impl Claims {
         Ok(claims)
     }
 
+    /// The `jti`; empty where there is none.
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
     fn named(self, subject: String) -> Result<Self, TokenError> {
         let named = super::service_account(&subject) == Some((&self.namespace, &self.account.name));
         if named { Ok(self) } else { Err(TokenError::Claim("sub")) }

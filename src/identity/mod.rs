@@ -5,6 +5,7 @@
 mod asked;
 mod certificate;
 mod claims;
+mod denylist;
 mod facts;
 mod headers;
 mod keys;
@@ -17,8 +18,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use asked::{Asked, assert};
-pub use certificate::{Authorities, AuthorityError, CertificateError, Requested, Summary, requested, summarise};
+pub use certificate::{
+    Authorities, AuthorityError, CertificateError, Expired, Limit, Requested, Revocation, RevocationError, Summary, requested,
+    summarise,
+};
 pub(crate) use certificate::{certificates, issuer_parts};
+pub use denylist::Denylist;
 pub use facts::{Facts, Holder, Life};
 pub use headers::Brought;
 pub use keys::{Algorithm, KeyError, PrivateKey, PublicKey};

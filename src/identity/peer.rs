@@ -22,6 +22,8 @@ pub struct Peer {
 pub(super) struct Standing {
     pub(super) generation: u64,
     pub(super) span: Span,
+    /// The last second before it must be found again.
+    pub(super) again: u64,
     pub(super) outcome: Result<Arc<Identity>, CertificateError>,
 }
 
@@ -46,9 +48,11 @@ impl Peer {
         self.standing.load().as_ref().filter(|standing| standing.outcome.is_ok()).map(|standing| standing.span.until)
     }
 
-    /// The standing, if it still holds: two compares.
+    /// The standing, if it still holds: three compares.
     pub(super) fn standing(&self, generation: u64, now: u64) -> Option<Arc<Standing>> {
-        self.standing.load_full().filter(|standing| standing.generation == generation && standing.span.holds(now))
+        let holds =
+            |standing: &Arc<Standing>| standing.generation == generation && standing.span.holds(now) && now <= standing.again;
+        self.standing.load_full().filter(holds)
     }
 
     pub(super) fn keep(&self, standing: Arc<Standing>) {

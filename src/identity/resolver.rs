@@ -9,6 +9,7 @@ use quick_cache::sync::Cache;
 
 use super::certificate::{Authorities, CertificateError, Span, Verified, hex, sha256};
 use super::claims::Claims;
+use super::denylist::Denylist;
 use super::facts::Facts;
 use super::headers::{self, Bearer, Brought};
 use super::keys::PublicKey;
@@ -23,6 +24,8 @@ use crate::request::{Attributes, Target};
 pub struct Trust {
     /// Whose certificates.
     pub authorities: Authorities,
+    /// Who is let in no more.
+    pub denylist: Denylist,
     /// Whose signatures under tokens.
     pub keys: Vec<PublicKey>,
     /// Which issuers; the first is the one we write.
@@ -65,6 +68,9 @@ pub enum Unauthenticated {
     /// The token is not believed.
     #[error(transparent)]
     Token(#[from] TokenError),
+    /// The identity to act as stands on the denylist.
+    #[error("the impersonated identity is denied: {0}")]
+    Denied(&'static str),
     /// A header that should carry a token does not.
     #[error("{0}")]
     Header(&'static str),
@@ -91,6 +97,7 @@ pub struct Resolver {
 struct Installed {
     generation: u64,
     authorities: Authorities,
+    denylist: Denylist,
     verifier: Verifier,
     audiences: Vec<String>,
     anonymous: Anonymous,
@@ -101,6 +108,8 @@ struct Installed {
 pub(in crate::identity) struct Believed {
     generation: u64,
     claims: Claims,
+    /// The id of the key that verified it.
+    key: String,
     identity: Arc<Identity>,
 }
 
@@ -172,17 +181,21 @@ impl Resolver {
             }
         };
         caller.asked = brought.asked.clone().map_err(Refusal::Impersonation)?.map(Arc::new);
-        Ok(caller)
+        match caller.asked().and_then(|asked| trust.denylist.names(asked.user(), asked.groups())) {
+            Some(what) => Err(Unauthenticated::Denied(what).into()),
+            None => Ok(caller),
+        }
     }
 
     fn holds_at(&self, peer: &Peer, caller: &Caller, now: u64) -> bool {
         let trust = self.trust.load();
+        if caller.asked().is_some_and(|asked| trust.denylist.names(asked.user(), asked.groups()).is_some()) {
+            return false;
+        }
         match (&caller.real.proof, &caller.token) {
             (Proof::Anonymous | Proof::Internal, _) => true,
             (Proof::Certificate(_), _) => self.of_certificate(&trust, peer, now).is_ok(),
-            (Proof::Token(_), Some(token)) => {
-                token.generation == trust.generation && self.check(token, &trust.audiences, now).is_ok()
-            }
+            (Proof::Token(_), Some(token)) => trust.still_believes(token) && self.check(token, &trust.audiences, now).is_ok(),
             (Proof::Token(_), None) => false,
         }
     }
@@ -192,10 +205,12 @@ impl Resolver {
             return standing.outcome.clone();
         }
         let verified = trust.authorities.verify(peer.chain(), now);
+        let verified = verified.and_then(|verified| trust.denylist.certificate(&verified).map(|()| verified));
         // A refusal is remembered for the second, so that a flood of requests is no flood of signatures.
-        let span = verified.as_ref().map_or(Span { from: now, until: now }, |verified| verified.span);
+        let refused = (Span { from: now, until: now }, now);
+        let (span, again) = verified.as_ref().map_or(refused, |verified| (verified.span, verified.again));
         let outcome = verified.map(|verified| Arc::new(Identity::from(verified)));
-        peer.keep(Arc::new(Standing { generation: trust.generation, span, outcome: outcome.clone() }));
+        peer.keep(Arc::new(Standing { generation: trust.generation, span, again, outcome: outcome.clone() }));
         outcome
     }
 
@@ -207,14 +222,15 @@ impl Resolver {
 
     /// Verifies the signature, or remembers that it was verified.
     fn believe(&self, trust: &Installed, token: &str) -> Result<Arc<Believed>, TokenError> {
-        let key = sha256(token.as_bytes());
-        if let Some(believed) = self.tokens.get(&key).filter(|believed| believed.generation == trust.generation) {
+        let hash = sha256(token.as_bytes());
+        if let Some(believed) = self.tokens.get(&hash).filter(|believed| believed.generation == trust.generation) {
             return Ok(believed);
         }
-        let claims = trust.verifier.verify(token)?;
+        let (claims, key) = trust.verifier.verify(token)?;
         let identity = Arc::new(claims.identity());
-        let believed = Arc::new(Believed { generation: trust.generation, claims, identity });
-        self.tokens.insert(key, Arc::clone(&believed));
+        trust.denylist.token(claims.id(), (identity.user(), identity.groups()))?;
+        let believed = Arc::new(Believed { generation: trust.generation, claims, key, identity });
+        self.tokens.insert(hash, Arc::clone(&believed));
         Ok(believed)
     }
 
@@ -241,7 +257,24 @@ impl Installed {
     fn new(trust: Trust, generation: u64) -> Self {
         let audiences = if trust.audiences.is_empty() { trust.issuers.clone() } else { trust.audiences };
         let verifier = Verifier::new(&trust.keys, trust.issuers);
-        Self { generation, authorities: trust.authorities, verifier, audiences, anonymous: trust.anonymous }
+        Self {
+            generation,
+            authorities: trust.authorities,
+            denylist: trust.denylist,
+            verifier,
+            audiences,
+            anonymous: trust.anonymous,
+        }
+    }
+}
+
+impl Installed {
+    /// Whether a token would be believed again: an earlier trust may have believed it.
+    fn still_believes(&self, token: &Believed) -> bool {
+        let identity = (token.identity.user(), token.identity.groups());
+        token.generation == self.generation
+            || (self.verifier.believes(&token.claims.issuer, &token.key)
+                && self.denylist.token(token.claims.id(), identity).is_ok())
     }
 }
 

@@ -110,6 +110,7 @@ fn user(outcome: Result<Caller, Refusal>) -> String {
         Err(Refusal::Unauthenticated(Unauthenticated::Certificate(_))) => "401 certificate".to_owned(),
         Err(Refusal::Unauthenticated(Unauthenticated::Token(_))) => "401 token".to_owned(),
         Err(Refusal::Unauthenticated(Unauthenticated::Header(_))) => "401 header".to_owned(),
+        Err(Refusal::Unauthenticated(Unauthenticated::Denied(_))) => "401 denied".to_owned(),
         Err(Refusal::Unauthenticated(Unauthenticated::NoCredential)) => "401 nothing".to_owned(),
         Err(Refusal::Impersonation(_)) => "400".to_owned(),
     }
@@ -319,4 +320,42 @@ fn a_web_socket_may_bring_its_token_as_a_protocol() {
     assert_eq!(caller.real().user(), "system:serviceaccount:ns:robot");
     assert_eq!(headers["sec-websocket-protocol"], "v5.channel.k8s.io");
     assert!(!headers.contains_key("x-remote-user") && !headers.contains_key(AUTHORIZATION));
+}
+
+#[test]
+fn the_denylist_ends_what_is_open_and_a_reload_of_the_same_ends_nothing() {
+    let lab = Lab::new();
+    let (eve, nobody) = (lab.peer(&order("eve", &["dev"])), peer(&[]));
+    let by_certificate = lab.ask(&eve, &[], "/api/v1/pods", 0).unwrap();
+    let by_token = lab.ask_by_token(&lab.token(|_| {}), 0).unwrap();
+    let as_other = lab.ask(&eve, &[("impersonate-user", "joe"), ("impersonate-group", "ops")], "/api/v1/pods", 0).unwrap();
+    let fingerprint = hex(&match by_certificate.real().proof() {
+        Proof::Certificate(fingerprint) => *fingerprint,
+        other => panic!("{other:?}"),
+    });
+    let Proof::Token(id) = by_token.real().proof().clone() else { panic!("no token") };
+    let set = |text: &str| std::collections::HashSet::from([text.to_owned()]);
+    let robot = "system:serviceaccount:ns:robot";
+    #[rustfmt::skip]
+    let rows = [
+        (Denylist::default(), [true, true, true]),
+        (Denylist { users: set("eve"), ..Denylist::default() }, [false, true, false]),
+        (Denylist { groups: set("dev"), ..Denylist::default() }, [false, true, false]),
+        (Denylist { fingerprints: set(&fingerprint), ..Denylist::default() }, [false, true, false]),
+        (Denylist { users: set(robot), ..Denylist::default() }, [true, false, true]),
+        (Denylist { service_accounts: set("ns/robot"), ..Denylist::default() }, [true, false, true]),
+        (Denylist { token_ids: set(&id), ..Denylist::default() }, [true, false, true]),
+        (Denylist { users: set("joe"), ..Denylist::default() }, [true, true, false]),
+        (Denylist { groups: set("ops"), ..Denylist::default() }, [true, true, false]),
+    ];
+    for (denylist, expected) in rows {
+        lab.resolver.install(Trust { denylist: denylist.clone(), ..trust(&lab.authority, &lab.key) });
+        let open = [(&eve, &by_certificate), (&nobody, &by_token), (&eve, &as_other)];
+        let held = open.map(|(peer, caller)| lab.resolver.holds_at(peer, caller, lab.now));
+        assert_eq!(held, expected, "{denylist:?}");
+        let again = lab.ask(&eve, &[], "/api/v1/pods", 0).is_ok();
+        assert_eq!(again, expected[0], "{denylist:?}");
+    }
+    lab.resolver.install(Trust { keys: vec![p256().public().clone()], ..trust(&lab.authority, &lab.key) });
+    assert!(!lab.resolver.holds_at(&nobody, &by_token, lab.now), "its key is gone");
 }

@@ -44,6 +44,9 @@ pub enum TokenError {
     /// What it is bound to exists no more.
     #[error("the token's {0} is gone")]
     Gone(&'static str),
+    /// It stands on the denylist.
+    #[error("the token is denied: {0}")]
+    Denied(&'static str),
     /// It cannot be signed.
     #[error("the token cannot be signed")]
     Unsignable,
@@ -115,26 +118,31 @@ impl Verifier {
         Self { keys: keys.iter().map(VerifyingKey::new).collect(), issuers }
     }
 
-    /// Checks form, issuer and signature. Times, audiences and lives are for the caller to check, at every use.
-    pub(super) fn verify(&self, token: &str) -> Result<Claims, TokenError> {
+    /// Checks form, issuer and signature; also the id of the key. Times, audiences and lives are for the caller to check, at every use.
+    pub(super) fn verify(&self, token: &str) -> Result<(Claims, String), TokenError> {
         let parts = split(token)?;
         let claims = Claims::parse(&parts.payload)?;
         if !self.issuers.contains(&claims.issuer) {
             return Err(TokenError::Issuer);
         }
-        self.check_signature(&parts)?;
-        Ok(claims)
+        let key = self.check_signature(&parts)?;
+        Ok((claims, key.id.clone()))
+    }
+
+    /// Whether a token that this key has verified would be verified again.
+    pub(super) fn believes(&self, issuer: &str, key: &str) -> bool {
+        self.issuers.iter().any(|known| known == issuer) && self.keys.iter().any(|known| known.id == key)
     }
 
     /// A key that the header names is the only one tried; a name that is unknown tries none.
-    fn check_signature(&self, parts: &Parts<'_>) -> Result<(), TokenError> {
+    fn check_signature(&self, parts: &Parts<'_>) -> Result<&VerifyingKey, TokenError> {
         let (algorithm, id) = read_header(&parts.header)?;
         let mut named = self.keys.iter().filter(|key| id.as_ref().is_none_or(|id| *id == key.id)).peekable();
         if named.peek().is_none() {
             return Err(TokenError::UnknownKey);
         }
-        let verified = named.any(|key| key.algorithm == algorithm && key.verifies(parts.signed, parts.signature));
-        if verified { Ok(()) } else { Err(TokenError::Signature) }
+        let mut verifying = named.filter(|key| key.algorithm == algorithm && key.verifies(parts.signed, parts.signature));
+        verifying.next().ok_or(TokenError::Signature)
     }
 }
 

@@ -77,7 +77,7 @@ fn what_is_signed_is_verified() {
         expected["kubernetes.io"]["node"] = json!({"name": "n", "uid": "nu"});
         expected["kubernetes.io"]["warnafter"] = json!(NOW + 3607);
         assert_eq!(written, expected);
-        let identity = verifier(&[&key]).verify(&token).unwrap().identity();
+        let identity = verifier(&[&key]).verify(&token).unwrap().0.identity();
         assert_eq!(identity.user(), "system:serviceaccount:ns:robot");
         assert_eq!(identity.uid(), "u1");
         assert_eq!(identity.groups(), ["system:serviceaccounts", "system:serviceaccounts:ns", "system:authenticated"]);
@@ -232,7 +232,7 @@ fn times() {
     let token = |change: &dyn Fn(&mut Value)| {
         let mut claims = payload();
         change(&mut claims);
-        verifier(&[&key]).verify(&forge(r#"{"alg":"ES256"}"#, &claims.to_string(), &key)).unwrap()
+        verifier(&[&key]).verify(&forge(r#"{"alg":"ES256"}"#, &claims.to_string(), &key)).unwrap().0
     };
     let plain = token(&|_| {});
     let late = token(&|claims| claims["iat"] = json!(NOW + 100));

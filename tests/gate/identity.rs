@@ -280,6 +280,32 @@ fn a_right_that_is_withdrawn_ends_its_streams() {
     });
 }
 
+#[test]
+fn a_line_in_the_denylist_ends_all_that_is_open() {
+    let cluster = Cluster::start_with(Store::Embedded, |config| {
+        let authority = config.split("clientAuthorities: [").nth(1).unwrap().split(']').next().unwrap();
+        std::fs::write(std::path::Path::new(authority).with_file_name("deny.yaml"), "").unwrap();
+        config.replace("authentication:", "authentication:\n  denylist: pki/deny.yaml")
+    });
+    runtime().block_on(async {
+        let admin = cluster.client(Protocol::Http2).await;
+        let jane = cluster.pki.client("jane", "jane", &["system:masters"]);
+        let client = cluster.connect(cluster.address(), &jane, Protocol::Http2).await;
+        let mut watch = client.watch("/api/v1/namespaces/default/pods?watch=true&resourceVersion=0").await;
+        let mut other = admin.watch("/api/v1/namespaces/default/pods?watch=true&resourceVersion=0").await;
+        let file = cluster.pki.path("deny.yaml");
+        std::fs::write(&file, "users: [jane, ").unwrap();
+        tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+        assert_eq!(client.get("/version").await.status, StatusCode::OK, "half a file denies nobody");
+        std::fs::write(&file, "users: [jane]\n").unwrap();
+        let last = watch.next().await.expect("a last word");
+        assert_eq!((&last["type"], &last["object"]["code"]), (&json!("ERROR"), &json!(403)));
+        settle(&client, StatusCode::UNAUTHORIZED).await;
+        let more = tokio::time::timeout(std::time::Duration::from_millis(600), other.next()).await;
+        assert!(more.is_err(), "the other watch said {more:?}");
+    });
+}
+
 /// Asks until the answer has this status, 20 s at most; the connection stays open.
 async fn settle(client: &Client, status: StatusCode) {
     let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(20);

@@ -5,9 +5,7 @@
 use std::fmt::Write as _;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use bytes::Bytes;
-use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
-use webpki::{EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeId, KeyPurposeIdIter, VerifiedPath};
+use rustls_pki_types::CertificateDer;
 use x509_parser::asn1_rs::{Any, FromDer as _, Integer, OctetString, Sequence};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
@@ -17,32 +15,12 @@ use x509_parser::x509::{SubjectPublicKeyInfo, X509Name};
 use super::keys::Algorithm;
 use super::text;
 
-/// The authorities whose certificates are believed.
-#[derive(Clone, Debug, Default)]
-pub struct Authorities {
-    anchors: Vec<Anchor>,
-}
+mod authority;
+mod revocation;
 
-#[derive(Clone, Debug)]
-struct Anchor {
-    trust: TrustAnchor<'static>,
-    name: Vec<u8>,
-    span: Span,
-}
-
-/// Why a file of authorities is refused.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum AuthorityError {
-    /// The file is no PEM, or has no certificate.
-    #[error("there is no certificate in it")]
-    Empty,
-    /// A certificate that cannot be read.
-    #[error("certificate {0} cannot be read: {1}")]
-    Unreadable(usize, String),
-    /// A certificate that may not sign others.
-    #[error("certificate {0} is not a certificate authority: {1}")]
-    NoAuthority(usize, &'static str),
-}
+pub(super) use authority::Span;
+pub use authority::{Authorities, AuthorityError, Limit};
+pub use revocation::{Expired, Revocation, RevocationError};
 
 /// Why a client's certificate is refused. For the log; the client reads `Unauthorized`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -62,6 +40,12 @@ pub enum CertificateError {
     /// The key is too weak or too large.
     #[error("the certificate's RSA key has {0} bits")]
     KeySize(usize),
+    /// Its authority may not say so.
+    #[error("the certificate's authority may not name the {0}")]
+    Beyond(String),
+    /// It stands on the denylist.
+    #[error("the certificate is denied: {0}")]
+    Denied(&'static str),
     /// The subject names nobody, or not one user.
     #[error("the certificate's subject is refused: {0}")]
     Subject(&'static str),
@@ -72,14 +56,11 @@ pub enum CertificateError {
 pub(super) struct Verified {
     pub(super) subject: Subject,
     pub(super) fingerprint: [u8; 32],
+    /// Lower-case hexadecimal, without leading zeros.
+    pub(super) serial: String,
     pub(super) span: Span,
-}
-
-/// Seconds since the epoch; both ends are valid.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Span {
-    pub(super) from: u64,
-    pub(super) until: u64,
+    /// When it must be verified again, though nothing was replaced: a revocation list ends.
+    pub(super) again: u64,
 }
 
 /// Whom a subject names.
@@ -133,125 +114,6 @@ pub(crate) struct IssuerParts {
     pub(crate) spki: Vec<u8>,
     /// The subject key identifier.
     pub(crate) key_id: Option<Vec<u8>>,
-}
-
-/// `clientAuth`, or `anyExtendedKeyUsage`, or no such extension at all: what Go accepts.
-struct ClientUse;
-
-impl Authorities {
-    /// Reads the certificates of a PEM file; other sections are skipped.
-    ///
-    /// # Errors
-    /// There is none, or one of them may not sign others. An authority that is not valid now is taken; it is checked at each use.
-    pub fn parse(pem: &[u8]) -> Result<Self, AuthorityError> {
-        let ders = certificates(pem).ok_or(AuthorityError::Empty)?;
-        let anchors = ders.into_iter().enumerate().map(|(index, der)| Anchor::read(index + 1, der));
-        let anchors: Vec<_> = anchors.collect::<Result<_, _>>()?;
-        if anchors.is_empty() { Err(AuthorityError::Empty) } else { Ok(Self { anchors }) }
-    }
-
-    /// No authorities: no certificate is believed.
-    pub fn none() -> Self {
-        Self::default()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.anchors.is_empty()
-    }
-
-    /// The DER names, for the list of acceptable authorities that a TLS server sends.
-    pub fn names(&self) -> impl Iterator<Item = &[u8]> {
-        self.anchors.iter().map(|anchor| anchor.name.as_slice())
-    }
-
-    /// Verifies a chain, the client's own certificate first, and reads its subject.
-    pub(super) fn verify(&self, chain: &[Bytes], now: u64) -> Result<Verified, CertificateError> {
-        if self.is_empty() {
-            return Err(CertificateError::Unwanted);
-        }
-        let size: usize = chain.iter().map(Bytes::len).sum();
-        if chain.len() > CHAIN_LIMIT || size > CHAIN_BYTES {
-            return Err(CertificateError::TooLong);
-        }
-        let ders: Vec<CertificateDer<'_>> = chain.iter().map(|der| CertificateDer::from(der.as_ref())).collect();
-        let (leaf, others) = ders.split_first().ok_or(CertificateError::Malformed)?;
-        let end = EndEntityCert::try_from(leaf).map_err(untrusted)?;
-        // webpki does not ask whether an anchor is still valid; Go does.
-        let anchors: Vec<TrustAnchor<'_>> =
-            self.anchors.iter().filter(|anchor| anchor.span.holds(now)).map(|anchor| anchor.trust.clone()).collect();
-        let time = UnixTime::since_unix_epoch(std::time::Duration::from_secs(now));
-        let path = end
-            .verify_for_usage(webpki::ALL_VERIFICATION_ALGS, &anchors, others, time, ClientUse, None, None)
-            .map_err(untrusted)?;
-        let certificate = read(leaf)?;
-        check_key_size(&certificate)?;
-        Ok(Verified { subject: subject(certificate.subject())?, fingerprint: sha256(leaf), span: self.span(&path, now)? })
-    }
-
-    /// The time in which every certificate of the path is valid.
-    fn span(&self, path: &VerifiedPath<'_>, now: u64) -> Result<Span, CertificateError> {
-        let anchor = path.anchor();
-        let same = |known: &&Anchor| {
-            known.trust.subject == anchor.subject
-                && known.trust.subject_public_key_info == anchor.subject_public_key_info
-                && known.span.holds(now)
-        };
-        let longest = self.anchors.iter().filter(same).map(|known| known.span).max_by_key(|span| span.until);
-        let mut span = longest.ok_or(CertificateError::Malformed)?.and(Span::of(&read(&path.end_entity().der())?));
-        for issuer in path.intermediate_certificates() {
-            span = span.and(Span::of(&read(&issuer.der())?));
-        }
-        Ok(span)
-    }
-}
-
-impl Anchor {
-    fn read(number: usize, der: Vec<u8>) -> Result<Self, AuthorityError> {
-        let unreadable = |error: &dyn std::fmt::Display| AuthorityError::Unreadable(number, error.to_string());
-        let der = CertificateDer::from(der);
-        let trust = webpki::anchor_from_trusted_cert(&der).map_err(|error| unreadable(&error))?.to_owned();
-        let certificate = read(&der).map_err(|error| unreadable(&error))?;
-        let constraints = certificate.basic_constraints().ok().flatten();
-        if !constraints.is_some_and(|constraints| constraints.value.ca) {
-            return Err(AuthorityError::NoAuthority(number, "its basic constraints do not say so"));
-        }
-        let usage = certificate.key_usage().map_err(|error| unreadable(&error))?;
-        if usage.is_some_and(|usage| !usage.value.key_cert_sign()) {
-            return Err(AuthorityError::NoAuthority(number, "its key usage does not allow it to sign certificates"));
-        }
-        Ok(Self { trust, name: certificate.subject().as_raw().to_vec(), span: Span::of(&certificate) })
-    }
-}
-
-impl Span {
-    fn of(certificate: &X509Certificate<'_>) -> Self {
-        let second = |time: i64| u64::try_from(time).unwrap_or_default();
-        let validity = certificate.validity();
-        Self { from: second(validity.not_before.timestamp()), until: second(validity.not_after.timestamp()) }
-    }
-
-    pub(super) fn holds(self, now: u64) -> bool {
-        self.from <= now && now <= self.until
-    }
-
-    fn and(self, other: Self) -> Self {
-        Self { from: self.from.max(other.from), until: self.until.min(other.until) }
-    }
-}
-
-impl ExtendedKeyUsageValidator for ClientUse {
-    fn validate(&self, purposes: KeyPurposeIdIter<'_, '_>) -> Result<(), webpki::Error> {
-        let mut none = true;
-        for purpose in purposes {
-            none = false;
-            let purpose = purpose?;
-            if purpose == KeyPurposeId::new(CLIENT_AUTH) || purpose == KeyPurposeId::new(ANY_PURPOSE) {
-                return Ok(());
-            }
-        }
-        if none { Ok(()) } else { Err(wrong_purpose()) }
-    }
 }
 
 /// The DER of all certificates in a PEM file; `None` when it is no PEM.
@@ -357,21 +219,23 @@ pub(super) fn sha256(bytes: &[u8]) -> [u8; 32] {
     hash
 }
 
+/// A serial number as the denylist and `openssl` write it, but in lower case: hexadecimal, without leading zeros.
+fn serial(bytes: &[u8]) -> String {
+    plain(&hex(bytes))
+}
+
+/// A hexadecimal number without leading zeros.
+pub(super) fn plain(number: &str) -> String {
+    let digits = number.trim_start_matches('0');
+    if digits.is_empty() { "0".to_owned() } else { digits.to_owned() }
+}
+
 /// Lower-case hexadecimal.
 pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text
     })
-}
-
-fn untrusted(error: webpki::Error) -> CertificateError {
-    CertificateError::Untrusted(error.to_string())
-}
-
-#[allow(deprecated, reason = "the context of its successor cannot be built outside webpki")]
-fn wrong_purpose() -> webpki::Error {
-    webpki::Error::RequiredEkuNotFound
 }
 
 fn read(der: &[u8]) -> Result<X509Certificate<'_>, CertificateError> {
@@ -479,10 +343,6 @@ fn general_name(name: &GeneralName<'_>) -> String {
     }
 }
 
-/// Certificates in a chain, the client's own included.
-const CHAIN_LIMIT: usize = 8;
-const CHAIN_BYTES: usize = 64 * 1024;
-
 /// What is neither too weak nor a way to burn our time.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 
@@ -491,11 +351,5 @@ const ORGANIZATION: &str = "2.5.4.10";
 /// Kubernetes' own attribute for the user's uid.
 const UID: &str = "1.3.6.1.4.1.57683.2";
 
-/// 1.3.6.1.5.5.7.3.2
-const CLIENT_AUTH: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 2];
-/// 2.5.29.37.0
-const ANY_PURPOSE: &[u8] = &[0x55, 0x1d, 0x25, 0];
-
 #[cfg(test)]
-#[path = "certificate_tests.rs"]
 mod tests;

@@ -1,6 +1,9 @@
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::super::resolver::now;
+use super::authority::CHAIN_BYTES;
 use super::*;
 use crate::pki::tests::{ANY, CLIENT, CN, O, Odd, SERVER, UID as UID_OID, intermediate, raw_name, root, rsa_spki};
 use crate::pki::{Authority, Order};
@@ -206,5 +209,100 @@ proptest::proptest! {
             broken.truncate(cut % leaf.len());
             assert!(summarise(&broken).is_err());
         });
+    }
+}
+
+/// A list of the authority, valid in these years, that revokes these serial numbers.
+fn list(authority: &Authority, years: (i32, i32), serials: &[&str]) -> String {
+    let key = rcgen::KeyPair::from_pem(&authority.key_pem().unwrap()).unwrap();
+    let issuer = rcgen::Issuer::from_ca_cert_pem(&authority.certificate_pem(), key).unwrap();
+    let bytes = |serial: &str| {
+        let even = format!("{serial:0>40}");
+        (0..20).map(|index| u8::from_str_radix(&even[2 * index..2 * index + 2], 16).unwrap()).collect::<Vec<_>>()
+    };
+    let revoked = |serial: &&str| rcgen::RevokedCertParams {
+        serial_number: bytes(serial).into(),
+        revocation_time: rcgen::date_time_ymd(years.0, 1, 1),
+        reason_code: None,
+        invalidity_date: None,
+    };
+    let params = rcgen::CertificateRevocationListParams {
+        this_update: rcgen::date_time_ymd(years.0, 1, 1),
+        next_update: rcgen::date_time_ymd(years.1, 1, 1),
+        crl_number: 1_u64.into(),
+        issuing_distribution_point: None,
+        revoked_certs: serials.iter().map(revoked).collect(),
+        key_identifier_method: rcgen::KeyIdMethod::Sha256,
+    };
+    params.signed_by(&issuer).unwrap().pem().unwrap()
+}
+
+#[test]
+fn what_its_authority_has_revoked_is_not_believed() {
+    let (authority, other) = (Authority::new("lab", HOUR).unwrap(), Authority::new("other", HOUR).unwrap());
+    let namesake = Authority::new("lab", HOUR).unwrap();
+    let leaf = authority.issue(&Order::client("a", &[], HOUR)).unwrap().der;
+    let serial = verify(&authority, &[&leaf]).unwrap().serial;
+    let (now_on, past, newer) = ((2020, 2090), (2020, 2021), (2021, 2090));
+    let mine = |years, serials: &[&str]| list(&authority, years, serials);
+    #[rustfmt::skip]
+    let rows = [
+        ("no list", vec![], Expired::Refuse, true),
+        ("revoked", vec![mine(now_on, &["1", &serial])], Expired::Refuse, false),
+        ("another is revoked", vec![mine(now_on, &["1"])], Expired::Refuse, true),
+        ("nobody is revoked", vec![mine(now_on, &[])], Expired::Refuse, true),
+        ("by another authority", vec![list(&other, now_on, &[&serial])], Expired::Refuse, true),
+        ("by a forger of the list", vec![list(&namesake, now_on, &[])], Expired::Refuse, false),
+        ("ended, refused", vec![mine(past, &[])], Expired::Refuse, false),
+        ("ended, accepted", vec![mine(past, &[])], Expired::Accept, true),
+        ("ended, accepted, revoked", vec![mine(past, &[&serial])], Expired::Accept, false),
+        ("the newer list counts", vec![mine(now_on, &[]), mine(newer, &[&serial])], Expired::Refuse, false),
+        ("in any order", vec![mine(newer, &[&serial]), mine(now_on, &[])], Expired::Refuse, false),
+    ];
+    for (what, lists, expired, good) in rows {
+        let mut revocation = Revocation::new(expired);
+        for list in &lists {
+            revocation.add(list.as_bytes()).unwrap();
+        }
+        let verified = authorities(&authority).revoking(revocation).verify(&[Bytes::from(leaf.clone())], now());
+        assert_eq!(verified.is_ok(), good, "{what}: {verified:?}");
+        if let (Ok(verified), true) = (verified, expired == Expired::Refuse && !lists.is_empty()) {
+            assert!(verified.again < u64::MAX, "{what}");
+        }
+    }
+    for wrong in ["", "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n", "-----BEGIN X509 CRL-----\n*"] {
+        assert!(Revocation::new(Expired::Refuse).add(wrong.as_bytes()).is_err(), "{wrong:?}");
+    }
+}
+
+#[test]
+fn an_authority_names_only_whom_it_may() {
+    let authority = Authority::new("lab", HOUR).unwrap();
+    let limit = |users: &[&str], groups: &[&str]| {
+        let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        Limit { users: owned(users), groups: owned(groups) }
+    };
+    let nodes = limit(&["system:node:*"], &["system:nodes"]);
+    #[rustfmt::skip]
+    let rows = [
+        (&nodes, "system:node:n1", &["system:nodes"][..], true),
+        (&nodes, "system:node:n1", &[], true),
+        (&nodes, "system:node:n1", &["system:nodes", "system:masters"], false),
+        (&nodes, "system:node:n1", &["system:nodesx"], false),
+        (&nodes, "kubernetes-admin", &["system:nodes"], false),
+        (&nodes, "system:node", &[], false),
+        (&limit(&[], &[]), "a", &[], true),
+        (&limit(&[], &[]), "a", &["g"], false),
+        (&limit(&["a"], &["*"]), "a", &["g"], true),
+        (&limit(&["a"], &["*"]), "ab", &["g"], false),
+    ];
+    for (limit, user, groups, good) in rows {
+        let chain = [Bytes::from(authority.issue(&Order::client(user, groups, HOUR)).unwrap().der)];
+        let limited = authorities(&authority).limited(limit);
+        assert_eq!(limited.verify(&chain, now()).is_ok(), good, "{limit:?} {user} {groups:?}");
+        // The same authority from another file, without a limit, is no way around it.
+        for both in [limited.clone().and(authorities(&authority)), authorities(&authority).and(limited.clone())] {
+            assert_eq!(both.verify(&chain, now()).is_ok(), good, "{limit:?} {user} {groups:?}, twice");
+        }
     }
 }
