@@ -17,8 +17,9 @@ pub(super) fn serve(api: &Api, name: &str, request: &Request) -> Option<Result<R
     if name != CONFIGURATION && name != KEYS {
         return None;
     }
-    let tokens = api.asking.as_ref().and_then(|asking| asking.tokens.as_ref());
-    let Some(tokens) = tokens.filter(|tokens| tokens.signer.issuer().starts_with("https://")) else {
+    let tokens = api.asking.as_ref().map(|asking| asking.tokens.load());
+    let Some(tokens) = tokens.as_deref().and_then(Option::as_ref).filter(|tokens| tokens.signer.issuer().starts_with("https://"))
+    else {
         return Some(Ok(root::not_found()));
     };
     if name == CONFIGURATION {

@@ -102,11 +102,8 @@ impl Parts {
         let outlet = Outlet { authorizer: authorizer.clone(), identity: accounts.clone() };
         upkeep::spawn(Feeder::new(&catalog, &store, outlet).run(), shutdown);
         let settings = api::Settings { event_ttl: config.builtin.event_ttl, node_ports: config.builtin.node_ports };
-        let asking = Asking {
-            authorizer: authorizer.clone(),
-            resolver: resolver.clone(),
-            tokens: tokens(&config, (keys, source.address)),
-        };
+        let tokens = Arc::new(Live::new(tokens(&config, (keys, source.address))));
+        let asking = Asking { authorizer: authorizer.clone(), resolver: resolver.clone(), tokens: tokens.clone() };
         let api = Api::new(catalog.clone(), store.clone(), shutdown.clone());
         let api = Arc::new(api.with_asking(asking).with_settings(settings).with_metrics(metrics.clone()));
         let (booted, boot) = watch::channel(Boot::Pending);
@@ -143,7 +140,7 @@ impl Parts {
         reload::run(
             config.clone(),
             source,
-            reload::Swapped { cluster: cluster.clone(), tls: tls.clone(), metrics: metrics.clone(), etcd },
+            reload::Swapped { cluster: cluster.clone(), tls: tls.clone(), tokens, metrics: metrics.clone(), etcd },
             shutdown,
         );
         if let Some(listener) = health {
@@ -200,7 +197,7 @@ fn trust(config: &Config, mistakes: &mut Mistakes) -> Trust {
 }
 
 /// Who signs tokens; the key has been read once already.
-fn tokens(config: &Config, (keys, address): (Vec<PublicKey>, SocketAddr)) -> Option<Tokens> {
+pub(super) fn tokens(config: &Config, (keys, address): (Vec<PublicKey>, SocketAddr)) -> Option<Tokens> {
     let accounts = config.authentication.service_accounts.as_ref()?;
     let issuer = accounts.issuers.first()?;
     let signer = TokenSigner::parse(&accounts.signing_key.as_ref()?.pem, issuer.as_str()).ok()?;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Source;
-use super::parts::{Parts, etcd_tls};
+use super::parts::{self, Parts, etcd_tls};
+use crate::api::review::Tokens;
 use crate::cluster::Cluster;
 use crate::config::{self, Config, Mistake};
 use crate::listen::tls::Tls;
@@ -21,6 +22,7 @@ const PERIOD: Duration = Duration::from_secs(1);
 pub(super) struct Swapped {
     pub(super) cluster: Arc<Cluster>,
     pub(super) tls: Arc<Live<Tls>>,
+    pub(super) tokens: Arc<Live<Option<Tokens>>>,
     pub(super) metrics: Arc<Metrics>,
     /// The connections to etcd, whose certificates change too.
     pub(super) etcd: Option<Arc<Etcd>>,
@@ -38,7 +40,7 @@ pub(super) fn run(config: Config, source: Source, swapped: Swapped, shutdown: &S
 }
 
 async fn follow(mut config: Config, source: Source, swapped: Swapped) {
-    let Swapped { cluster, tls, metrics, etcd } = swapped;
+    let Swapped { cluster, tls, tokens, metrics, etcd } = swapped;
     let mut seen = marks(&config.files);
     loop {
         tokio::time::sleep(PERIOD).await;
@@ -50,6 +52,7 @@ async fn follow(mut config: Config, source: Source, swapped: Swapped) {
         match build(&source.path) {
             Ok((next, parts)) => {
                 fixed(&config, &next);
+                tokens.swap(parts::tokens(&next, (parts.trust.keys.clone(), source.address)));
                 cluster.resolver.install(parts.trust);
                 cluster.authorizer.ceilings.swap(parts.ceilings);
                 tls.swap(parts.tls);

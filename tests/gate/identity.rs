@@ -228,6 +228,12 @@ fn a_key_that_is_taken_away_takes_its_tokens_along() {
         let credentials = Credentials { token: Some(token), ..credentials };
         let client = cluster.connect(cluster.address(), &credentials, Protocol::Http2).await;
         settle(&client, StatusCode::OK).await;
+        // The server signs with the new key too.
+        let path = "/api/v1/namespaces/default/serviceaccounts/app/token";
+        let given = admin.send(Method::POST, path, &json!({"spec": {}})).await.json();
+        let token = given["status"]["token"].as_str().map(str::to_owned);
+        let client = cluster.connect(cluster.address(), &Credentials { token, ..credentials }, Protocol::Http2).await;
+        assert_eq!(client.get("/version").await.status, StatusCode::OK, "{given}");
     });
 }
 

@@ -19,6 +19,7 @@ use super::decode::{self, Expected};
 use super::{Api, Call, answer, meta, subresource, warning};
 use crate::body::{Inbound, Response};
 use crate::identity::{PublicKey, Resolver, TokenSigner};
+use crate::live::Live;
 use crate::policy::Authorizer;
 use crate::request::{CreateOptions, Query};
 use crate::status::Status;
@@ -30,8 +31,8 @@ pub struct Asking {
     pub authorizer: Arc<Authorizer>,
     /// Whose a token is.
     pub resolver: Arc<Resolver>,
-    /// Who signs tokens; without one, none are given.
-    pub tokens: Option<Tokens>,
+    /// Who signs tokens; without one, none are given. A reload swaps it.
+    pub tokens: Arc<Live<Option<Tokens>>>,
 }
 
 /// How tokens of service accounts are given.

@@ -44,7 +44,7 @@ impl Court {
             extended: true,
         };
         let resolver = Arc::new(Resolver::new(trust, accounts.clone()));
-        let asking = Asking { authorizer: authorizer.clone(), resolver, tokens: Some(tokens) };
+        let asking = Asking { authorizer: authorizer.clone(), resolver, tokens: Arc::new(Live::new(Some(tokens))) };
         let api = Arc::into_inner(api).expect("the only holder").with_asking(asking);
         let client = Client { api: Arc::new(api) };
         crate::api::boot::run(&client.api, &client::settings(), &client::permit()).await.expect("a boot");

@@ -19,12 +19,12 @@ pub(super) fn review(asking: &Asking, review: &Value) -> Result<Value, Status> {
         return Err(Status::bad_request("token is required for TokenReview in authentication"));
     }
     let asked = texts(&review["spec"]["audiences"]);
+    let ours = || asking.tokens.peek(|tokens| tokens.as_ref().map(|tokens| tokens.audiences.clone()));
     Ok(match asking.resolver.review(token, &asked) {
         Ok(reviewed) => json!({"authenticated": true, "user": user::of(&reviewed.identity), "audiences": reviewed.audiences}),
         // Only of a token whose signature has been verified is it said whom it is for.
         Err(TokenError::Audience) => {
-            let asked =
-                if asked.is_empty() { asking.tokens.as_ref().map(|tokens| tokens.audiences.clone()) } else { Some(asked) };
+            let asked = if asked.is_empty() { ours() } else { Some(asked) };
             let (own, asked) = (list(&audiences(token)), list(&asked.unwrap_or_default()));
             let cause = format!("[{INVALID}, token audiences {own} is invalid for the target audiences {asked}]");
             json!({"error": cause, "user": {}})

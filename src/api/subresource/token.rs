@@ -65,7 +65,8 @@ struct Bound {
 
 impl Desk<'_> {
     async fn give(&self, mut wish: Value, warnings: &mut Vec<String>) -> Result<Value, Status> {
-        let tokens = self.api.asking()?.tokens.as_ref().ok_or_else(|| Status::internal("this server signs no tokens"))?;
+        let tokens = self.api.asking()?.tokens.load();
+        let tokens = Option::as_ref(&tokens).ok_or_else(|| Status::internal("this server signs no tokens"))?;
         let (namespace, name) = (self.route.namespace.as_str(), self.route.name.as_str());
         // Before anything is filled in: what a kubelet asks for counts.
         admission::mutate(self.api, &self.review(), &mut wish).await?;
