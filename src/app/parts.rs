@@ -20,7 +20,7 @@ use crate::cluster::{Boot, Cluster};
 use crate::config::{self, Builtin, Config, Format, Log, Mistake, Mistakes, Storage};
 use crate::gateway::Gateway;
 use crate::health::Check;
-use crate::identity::{Anonymous, Authorities, PrivateKey, PublicKey, Resolver, Revocation, TokenSigner, Trust};
+use crate::identity::{Anonymous, Authorities, FrontProxy, PrivateKey, PublicKey, Resolver, Revocation, TokenSigner, Trust};
 use crate::limits::{self, Limits};
 use crate::listen::tls::{Tls, TlsError};
 use crate::listen::{self};
@@ -61,7 +61,8 @@ impl Parts {
     pub(super) fn build(config: &Config) -> Result<Self, Vec<Mistake>> {
         let mut mistakes = Mistakes::default();
         let trust = trust(config, &mut mistakes);
-        let hints = trust.authorities.names().map(<[u8]>::to_vec).collect();
+        let proxies = trust.front_proxy.iter().flat_map(|front| front.authorities.names());
+        let hints = trust.authorities.names().chain(proxies).map(<[u8]>::to_vec).collect();
         let tls = Tls::new(&config.listen.certificate.pem, &config.listen.key.pem, hints).map_err(|error| match error {
             TlsError::Certificate(_) => mistakes.note("listen.certificate", error),
             _ => mistakes.note("listen.key", error),
@@ -165,15 +166,9 @@ fn trust(config: &Config, mistakes: &mut Mistakes) -> Trust {
             Err(error) => mistakes.note(format!("authentication.clientAuthorities[{index}]"), error),
         }
     }
-    if let Some(crl) = &authentication.crl {
-        let mut revocation = Revocation::new(crl.expired);
-        for (index, file) in crl.files.iter().enumerate() {
-            if let Err(error) = revocation.add(&file.pem) {
-                mistakes.note(format!("authentication.crl.files[{index}]"), error);
-            }
-        }
-        authorities = authorities.revoking(revocation);
-    }
+    let revocation = Arc::new(revocation(authentication.crl.as_ref(), mistakes));
+    let authorities = authorities.revoking(&revocation);
+    let front_proxy = authentication.front_proxy.as_ref().map(|front| front_proxy(front, &revocation, mistakes));
     let denylist = authentication.denylist.clone();
     let mut trust =
         Trust { authorities, denylist, anonymous: Anonymous::of(authentication.anonymous.clone()), ..Trust::default() };
@@ -194,6 +189,27 @@ fn trust(config: &Config, mistakes: &mut Mistakes) -> Trust {
         }
     }
     trust
+}
+
+fn revocation(crl: Option<&config::Crl>, mistakes: &mut Mistakes) -> Revocation {
+    let mut revocation = Revocation::new(crl.map(|crl| crl.expired).unwrap_or_default());
+    for (index, file) in crl.iter().flat_map(|crl| &crl.files).enumerate() {
+        if let Err(error) = revocation.add(&file.pem) {
+            mistakes.note(format!("authentication.crl.files[{index}]"), error);
+        }
+    }
+    revocation
+}
+
+fn front_proxy(front: &config::FrontProxy, revocation: &Arc<Revocation>, mistakes: &mut Mistakes) -> FrontProxy {
+    let mut authorities = Authorities::none();
+    for (index, file) in front.authorities.iter().enumerate() {
+        match Authorities::parse(&file.pem) {
+            Ok(read) => authorities = authorities.and(read),
+            Err(error) => mistakes.note(format!("authentication.frontProxy.authorities[{index}]"), error),
+        }
+    }
+    FrontProxy { authorities: authorities.revoking(revocation), names: front.names.clone(), limit: front.limit.clone() }
 }
 
 /// Who signs tokens; the key has been read once already.

@@ -91,7 +91,11 @@ pub(super) fn boot(
         advertise: parts::advertised(config.builtin.advertise, address),
         port: address.port(),
         client_ca: String::from_utf8_lossy(&client_ca).into_owned(),
-        front_proxy: None,
+        front_proxy: config.authentication.front_proxy.as_ref().map(|front| boot::FrontProxy {
+            ca: String::from_utf8_lossy(&front.authorities.iter().flat_map(|file| file.pem.clone()).collect::<Vec<u8>>())
+                .into_owned(),
+            names: front.names.clone(),
+        }),
         extra: extra.0,
     };
     let root = config.builtin.root_authority.as_ref().unwrap_or(&config.listen.certificate);

@@ -62,6 +62,8 @@ pub struct Listen {
 pub struct Authentication {
     /// Authorities that may sign client certificates.
     pub client_authorities: Vec<Authority>,
+    /// Who may speak for others.
+    pub front_proxy: Option<FrontProxy>,
     /// What they have revoked; nothing when `None`.
     pub crl: Option<Crl>,
     /// Who is let in no more.
@@ -79,6 +81,17 @@ pub struct Authority {
     pub file: Material,
     /// Anybody when `None`.
     pub limit: Option<Limit>,
+}
+
+/// Proxies that say for whom they speak, by `X-Remote-*`.
+#[derive(Clone, Debug)]
+pub struct FrontProxy {
+    /// Their authorities.
+    pub authorities: Vec<Material>,
+    /// The common names of those that count.
+    pub names: Vec<String>,
+    /// For whom they may speak.
+    pub limit: Limit,
 }
 
 /// Revocation lists.

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::file::{Mistake, Mistakes, Section};
-use super::{Authentication, Authority, Builtin, Config, Crl, Format, Limits, Listen, Log, Material, ServiceAccounts, Storage};
+use super::{
+    Authentication, Authority, Builtin, Config, Crl, Format, FrontProxy, Limits, Listen, Log, Material, ServiceAccounts, Storage,
+};
 use crate::identity::{Denylist, Limit};
 use crate::policy::file::Policy;
 
@@ -110,6 +112,8 @@ impl Reader {
     fn authentication(&mut self, root: &mut Section) -> Authentication {
         let mut section = root.section("authentication", &mut self.mistakes);
         let client_authorities = self.authorities(&mut section);
+        let proxy = section.optional_section("frontProxy", &mut self.mistakes);
+        let front_proxy = proxy.map(|proxy| self.front_proxy(proxy));
         let crl = section.optional_section("crl", &mut self.mistakes).and_then(|crl| self.crl(crl));
         let denylist = self.denylist(&mut section);
         let mut anonymous = section.section("anonymous", &mut self.mistakes);
@@ -123,7 +127,7 @@ impl Reader {
                 .note(section.at("clientAuthorities"), "nobody could be known: name an authority here, or serviceAccounts");
         }
         section.end(&mut self.mistakes);
-        Authentication { client_authorities, crl, denylist, anonymous, service_accounts }
+        Authentication { client_authorities, front_proxy, crl, denylist, anonymous, service_accounts }
     }
 
     fn authorities(&mut self, section: &mut Section) -> Vec<Authority> {
@@ -138,6 +142,24 @@ impl Reader {
             authorities.extend(file.map(|file| Authority { file, limit }));
         }
         authorities
+    }
+
+    fn front_proxy(&mut self, mut section: Section) -> FrontProxy {
+        let authorities = self.publics(&mut section, "authorities");
+        let names = section.list::<String>("names", &mut self.mistakes);
+        let users = section.list::<String>("users", &mut self.mistakes);
+        let groups = section.list::<String>("groups", &mut self.mistakes);
+        for (key, empty, what) in [
+            ("authorities", authorities.is_empty(), "an authority of the front proxies' own"),
+            ("names", names.is_empty(), "the common names of the proxies whose word counts"),
+            ("groups", groups.is_empty(), "the groups that they may name; `\"*\"` for all, system:masters too"),
+        ] {
+            if empty {
+                self.mistakes.note(section.at(key), format!("is required: {what}"));
+            }
+        }
+        section.end(&mut self.mistakes);
+        FrontProxy { authorities, names, limit: Limit { users, groups } }
     }
 
     fn crl(&mut self, mut section: Section) -> Option<Crl> {

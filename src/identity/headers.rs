@@ -8,11 +8,14 @@ use http::header::{AUTHORIZATION, CONNECTION, PROXY_AUTHORIZATION, SEC_WEBSOCKET
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::Asked;
+use super::proxy::Remote;
 
 /// What a request's headers brought. Printed without the token.
 #[derive(PartialEq, Eq)]
 pub struct Brought {
     pub(super) bearer: Bearer,
+    /// For whom a front proxy would speak, or the header that cannot be read.
+    pub(super) remote: Option<Result<Remote, &'static str>>,
     /// Impersonation, or the message of a 400.
     pub(super) asked: Result<Option<Asked>, String>,
 }
@@ -27,7 +30,7 @@ pub(super) enum Bearer {
 
 impl fmt::Debug for Brought {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Brought").field("bearer", &self.bearer).field("asked", &self.asked).finish()
+        f.debug_struct("Brought").field("bearer", &self.bearer).field("remote", &self.remote).field("asked", &self.asked).finish()
     }
 }
 
@@ -44,7 +47,7 @@ impl fmt::Debug for Bearer {
 /// Reads the credentials and removes them, with every header that only a trusted front proxy may send.
 pub(super) fn take(headers: &mut HeaderMap) -> Brought {
     let websocket = is_websocket(headers);
-    let brought = Brought { bearer: authorization(headers), asked: Asked::read(headers) };
+    let brought = Brought { bearer: authorization(headers), remote: Remote::read(headers), asked: Asked::read(headers) };
     let bearer = match (take_subprotocol(headers), brought.bearer) {
         (subprotocol, Bearer::None) if websocket => subprotocol,
         (_, bearer) => bearer,

@@ -10,6 +10,7 @@ mod facts;
 mod headers;
 mod keys;
 mod peer;
+mod proxy;
 mod resolver;
 mod text;
 mod token;
@@ -28,6 +29,7 @@ pub use facts::{Facts, Holder, Life};
 pub use headers::Brought;
 pub use keys::{Algorithm, KeyError, PrivateKey, PublicKey};
 pub use peer::Peer;
+pub use proxy::{FrontProxy, ProxyError};
 pub use resolver::{Anonymous, Refusal, Resolver, Reviewed, Trust, Unauthenticated};
 pub use token::{Grant, Named, TokenError, TokenSigner};
 
@@ -50,6 +52,8 @@ pub enum Proof {
     Certificate([u8; 32]),
     /// By a service-account token; its `jti`.
     Token(String),
+    /// By the word of a front proxy; the SHA-256 of its certificate's DER.
+    FrontProxy([u8; 32]),
     /// By being this process.
     Internal,
 }

@@ -13,7 +13,8 @@ use super::denylist::Denylist;
 use super::facts::Facts;
 use super::headers::{self, Bearer, Brought};
 use super::keys::PublicKey;
-use super::peer::{Peer, Standing};
+use super::peer::{Peer, ProxyStanding, Standing};
+use super::proxy::{FrontProxy, ProxyError};
 use super::token::{TokenError, Verifier};
 use super::{ANONYMOUS, Caller, Identity, Proof, UNAUTHENTICATED, admit};
 use crate::live::Live;
@@ -24,6 +25,8 @@ use crate::request::{Attributes, Target};
 pub struct Trust {
     /// Whose certificates.
     pub authorities: Authorities,
+    /// Who may speak for others; nobody when `None`.
+    pub front_proxy: Option<FrontProxy>,
     /// Who is let in no more.
     pub denylist: Denylist,
     /// Whose signatures under tokens.
@@ -65,11 +68,14 @@ pub enum Unauthenticated {
     /// The certificate is not believed.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
+    /// The front proxy is not heard.
+    #[error(transparent)]
+    Proxy(#[from] ProxyError),
     /// The token is not believed.
     #[error(transparent)]
     Token(#[from] TokenError),
-    /// The identity to act as stands on the denylist.
-    #[error("the impersonated identity is denied: {0}")]
+    /// The identity that is spoken for, or acted as, stands on the denylist.
+    #[error("the identity is denied: {0}")]
     Denied(&'static str),
     /// A header that should carry a token does not.
     #[error("{0}")]
@@ -97,6 +103,7 @@ pub struct Resolver {
 struct Installed {
     generation: u64,
     authorities: Authorities,
+    front_proxy: Option<FrontProxy>,
     denylist: Denylist,
     verifier: Verifier,
     audiences: Vec<String>,
@@ -170,7 +177,9 @@ impl Resolver {
 
     fn resolve_at(&self, peer: &Peer, brought: &Brought, attributes: &Attributes, now: u64) -> Result<Caller, Refusal> {
         let trust = self.trust.load();
-        let mut caller = if !peer.chain().is_empty() {
+        let mut caller = if let Some(spoken_for) = self.of_proxy(&trust, (peer, brought), now)? {
+            Caller::of(spoken_for)
+        } else if !peer.chain().is_empty() {
             Caller::of(self.of_certificate(&trust, peer, now).map_err(Unauthenticated::from)?)
         } else {
             match &brought.bearer {
@@ -195,6 +204,10 @@ impl Resolver {
         match (&caller.real.proof, &caller.token) {
             (Proof::Anonymous | Proof::Internal, _) => true,
             (Proof::Certificate(_), _) => self.of_certificate(&trust, peer, now).is_ok(),
+            (Proof::FrontProxy(_), _) => trust.front_proxy.as_ref().is_some_and(|front| {
+                Self::proxy(&trust, (front, peer), now).is_ok_and(|proxy| front.speaks_for(&proxy, &caller.real))
+                    && trust.denylist.names(&caller.real.user, &caller.real.groups).is_none()
+            }),
             (Proof::Token(_), Some(token)) => trust.still_believes(token) && self.check(token, &trust.audiences, now).is_ok(),
             (Proof::Token(_), None) => false,
         }
@@ -211,6 +224,39 @@ impl Resolver {
         let (span, again) = verified.as_ref().map_or(refused, |verified| (verified.span, verified.again));
         let outcome = verified.map(|verified| Arc::new(Identity::from(verified)));
         peer.keep(Arc::new(Standing { generation: trust.generation, span, again, outcome: outcome.clone() }));
+        outcome
+    }
+
+    /// The identity that a front proxy speaks for; `None` when it speaks for nobody, or is none.
+    fn of_proxy(
+        &self,
+        trust: &Installed,
+        (peer, brought): (&Peer, &Brought),
+        now: u64,
+    ) -> Result<Option<Arc<Identity>>, Unauthenticated> {
+        let (Some(front), Some(remote)) = (&trust.front_proxy, &brought.remote) else { return Ok(None) };
+        // A client that is no front proxy says nothing by these headers; they are removed.
+        let Ok(proxy) = Self::proxy(trust, (front, peer), now) else { return Ok(None) };
+        let identity = front.identity(&proxy, remote)?;
+        match trust.denylist.names(&identity.user, &identity.groups) {
+            Some(what) => Err(Unauthenticated::Denied(what)),
+            None => Ok(Some(Arc::new(identity))),
+        }
+    }
+
+    /// The peer's certificate as that of a front proxy.
+    fn proxy(trust: &Installed, (front, peer): (&FrontProxy, &Peer), now: u64) -> Result<Arc<Verified>, CertificateError> {
+        if peer.chain().is_empty() {
+            return Err(CertificateError::Unwanted);
+        }
+        if let Some(standing) = peer.proxy(trust.generation, now) {
+            return standing.outcome.clone();
+        }
+        let verified = front.authorities.verify(peer.chain(), now);
+        let outcome = verified.and_then(|verified| trust.denylist.certificate(&verified).map(|()| Arc::new(verified)));
+        let refused = (Span { from: now, until: now }, now);
+        let (span, again) = outcome.as_ref().map_or(refused, |verified| (verified.span, verified.again));
+        peer.keep_proxy(Arc::new(ProxyStanding { generation: trust.generation, span, again, outcome: outcome.clone() }));
         outcome
     }
 
@@ -260,6 +306,7 @@ impl Installed {
         Self {
             generation,
             authorities: trust.authorities,
+            front_proxy: trust.front_proxy,
             denylist: trust.denylist,
             verifier,
             audiences,

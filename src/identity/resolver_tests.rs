@@ -108,6 +108,7 @@ fn user(outcome: Result<Caller, Refusal>) -> String {
     match outcome {
         Ok(caller) => format!("{} [{}]", caller.real().user(), caller.real().groups().join(",")),
         Err(Refusal::Unauthenticated(Unauthenticated::Certificate(_))) => "401 certificate".to_owned(),
+        Err(Refusal::Unauthenticated(Unauthenticated::Proxy(_))) => "401 proxy".to_owned(),
         Err(Refusal::Unauthenticated(Unauthenticated::Token(_))) => "401 token".to_owned(),
         Err(Refusal::Unauthenticated(Unauthenticated::Header(_))) => "401 header".to_owned(),
         Err(Refusal::Unauthenticated(Unauthenticated::Denied(_))) => "401 denied".to_owned(),
@@ -358,4 +359,54 @@ fn the_denylist_ends_what_is_open_and_a_reload_of_the_same_ends_nothing() {
     }
     lab.resolver.install(Trust { keys: vec![p256().public().clone()], ..trust(&lab.authority, &lab.key) });
     assert!(!lab.resolver.holds_at(&nobody, &by_token, lab.now), "its key is gone");
+}
+
+#[test]
+fn only_a_front_proxy_speaks_for_others() {
+    let lab = Lab::new();
+    let proxies = Authority::new("proxies", Duration::from_secs(2 * HOUR)).unwrap();
+    let limit = |users: &[&str], groups: &[&str]| {
+        let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        crate::identity::Limit { users: owned(users), groups: owned(groups) }
+    };
+    let front = FrontProxy {
+        authorities: Authorities::parse(proxies.certificate_pem().as_bytes()).unwrap(),
+        names: vec!["front".to_owned()],
+        limit: limit(&[], &["dev", "ops"]),
+    };
+    let proxied = Trust { front_proxy: Some(front.clone()), ..trust(&lab.authority, &lab.key) };
+    lab.resolver.install(proxied.clone());
+    let shown = |authority: &Authority, user: &str| peer(&[authority.issue(&order(user, &["dev"])).unwrap().der]);
+    let joe = [("x-remote-user", "joe"), ("x-remote-group", "ops")];
+    let masters = [("x-remote-user", "joe"), ("x-remote-group", "system:masters")];
+    #[rustfmt::skip]
+    let rows: [(Peer, &[(&str, &str)], &str); 9] = [
+        (shown(&proxies, "front"), &joe, "joe [ops,system:authenticated]"),
+        (shown(&proxies, "front"), &masters, "401 proxy"),
+        (shown(&proxies, "front"), &[("x-remote-user", "a"), ("x-remote-user", "b")], "401 proxy"),
+        (shown(&proxies, "front"), &[], "401 certificate"),
+        (shown(&proxies, "front"), &[("x-remote-group", "ops")], "401 certificate"),
+        (shown(&proxies, "other"), &joe, "401 proxy"),
+        (shown(&lab.authority, "front"), &joe, "front [dev,system:authenticated]"),
+        (shown(&lab.authority, "eve"), &joe, "eve [dev,system:authenticated]"),
+        (peer(&[]), &joe, "401 nothing"),
+    ];
+    for (peer, headers, expected) in rows {
+        assert_eq!(user(lab.ask(&peer, headers, "/api/v1/pods", 0)), expected, "{headers:?}");
+    }
+    let proxy = shown(&proxies, "front");
+    let caller = lab.ask(&proxy, &joe, "/api/v1/pods", 0).unwrap();
+    let denied = Denylist { users: ["joe".to_owned()].into(), ..Denylist::default() };
+    let narrower = FrontProxy { limit: limit(&["eve"], &["ops"]), ..front.clone() };
+    let renamed = FrontProxy { names: vec!["other".to_owned()], ..front };
+    for (what, trust, holds) in [
+        ("the same", proxied.clone(), true),
+        ("joe is denied", Trust { denylist: denied, ..proxied.clone() }, false),
+        ("it may not speak for joe", Trust { front_proxy: Some(narrower), ..proxied.clone() }, false),
+        ("its name counts no more", Trust { front_proxy: Some(renamed), ..proxied.clone() }, false),
+        ("no front proxies", Trust { front_proxy: None, ..proxied.clone() }, false),
+    ] {
+        lab.resolver.install(trust);
+        assert_eq!(lab.resolver.holds_at(&proxy, &caller, lab.now), holds, "{what}");
+    }
 }

@@ -8,7 +8,7 @@ use webpki::{EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeId, KeyPurposeI
 use x509_parser::certificate::X509Certificate;
 
 use super::revocation::Revocation;
-use super::{CertificateError, Subject, Verified, certificates, check_key_size, read, serial, sha256, subject};
+use super::{CertificateError, Verified, certificates, check_key_size, read, serial, sha256, subject};
 
 /// The authorities whose certificates are believed.
 #[derive(Clone, Debug, Default)]
@@ -93,8 +93,8 @@ impl Authorities {
 
     /// The same authorities, but not what they have revoked.
     #[must_use]
-    pub fn revoking(mut self, revocation: Revocation) -> Self {
-        self.revocation = Arc::new(revocation);
+    pub fn revoking(mut self, revocation: &Arc<Revocation>) -> Self {
+        self.revocation = Arc::clone(revocation);
         self
     }
 
@@ -140,7 +140,7 @@ impl Authorities {
         check_key_size(&certificate)?;
         let subject = subject(certificate.subject())?;
         for limit in self.same(&path, now).filter_map(|anchor| anchor.limit.as_ref()) {
-            limit.check(&subject)?;
+            limit.permit(&subject.user, &subject.groups).map_err(CertificateError::Beyond)?;
         }
         let (span, serial) = (self.span(&path, now)?, serial(certificate.raw_serial()));
         Ok(Verified { subject, fingerprint: sha256(leaf), serial, span, again: self.revocation.ends_after(now) })
@@ -186,12 +186,13 @@ impl Anchor {
 }
 
 impl Limit {
-    fn check(&self, subject: &Subject) -> Result<(), CertificateError> {
-        if !self.users.is_empty() && !self.users.iter().any(|pattern| fits(pattern, &subject.user)) {
-            return Err(CertificateError::Beyond(format!("user {:?}", subject.user)));
+    /// Whether they may be named; whom not.
+    pub(in crate::identity) fn permit(&self, user: &str, groups: &[String]) -> Result<(), String> {
+        if !self.users.is_empty() && !self.users.iter().any(|pattern| fits(pattern, user)) {
+            return Err(format!("user {user:?}"));
         }
-        match subject.groups.iter().find(|group| !self.groups.iter().any(|pattern| fits(pattern, group))) {
-            Some(group) => Err(CertificateError::Beyond(format!("group {group:?}"))),
+        match groups.iter().find(|group| !self.groups.iter().any(|pattern| fits(pattern, group))) {
+            Some(group) => Err(format!("group {group:?}")),
             None => Ok(()),
         }
     }

@@ -264,7 +264,7 @@ fn what_its_authority_has_revoked_is_not_believed() {
         for list in &lists {
             revocation.add(list.as_bytes()).unwrap();
         }
-        let verified = authorities(&authority).revoking(revocation).verify(&[Bytes::from(leaf.clone())], now());
+        let verified = authorities(&authority).revoking(&revocation.into()).verify(&[Bytes::from(leaf.clone())], now());
         assert_eq!(verified.is_ok(), good, "{what}: {verified:?}");
         if let (Ok(verified), true) = (verified, expired == Expired::Refuse && !lists.is_empty()) {
             assert!(verified.again < u64::MAX, "{what}");
