@@ -6,10 +6,12 @@ use serde_json::Value;
 use super::accept::Accept;
 use super::decode::{self, Expected};
 use super::kinds::{self, Part};
+use super::own::{self, Tracker};
 use super::registry::{self, Aim, Round, Written};
 use super::{Api, Call, answer, meta, refusal};
 use crate::body::Response;
 use crate::request::{CreateOptions, Fault, FieldValidation, Query};
+use crate::schema::own::Sent;
 use crate::status::Status;
 
 pub(super) async fn serve(api: &Api, call: Call<'_>) -> Result<Response, Status> {
@@ -19,6 +21,7 @@ pub(super) async fn serve(api: &Api, call: Call<'_>) -> Result<Response, Status>
     refuse_faults("CreateOptions", &options.faults())?;
     let kind = &route.kind;
     let encoding = decode::encoding(request.headers())?;
+    let manager = own::manager(&options.field_manager, request.headers());
     let body = decode::whole(request.into_body()).await?;
     let mut warnings = Vec::from_iter(kinds::deprecation(kind).map(str::to_owned));
     let expected = Expected { gvk: (&kind.group, &kind.version, &kind.kind), schema: &kind.schema };
@@ -26,8 +29,10 @@ pub(super) async fn serve(api: &Api, call: Call<'_>) -> Result<Response, Status>
     meta::wipe(&mut object);
     meta::match_namespace(&mut object, &route.namespace)?;
     warnings.extend(meta::dedup_owners(&mut object, ""));
+    let sent = Sent::take(&mut object);
     kinds::default(kind, &mut object);
     kind.schema.normalise(&mut object);
+    Tracker::of(&api.catalog, (kind, Part::Whole), manager).created(&mut object, sent);
     let aim = Aim {
         permit,
         kind,

@@ -22,6 +22,7 @@ mod list;
 mod meta;
 pub mod object;
 mod openapi;
+mod own;
 pub mod patch;
 pub mod refusal;
 mod registry;

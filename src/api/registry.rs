@@ -16,6 +16,7 @@ use super::kinds::{self, Part};
 use super::object::Object;
 use super::{Api, convert, meta, refusal};
 use crate::policy::Permit;
+use crate::schema::own;
 use crate::status::Status;
 use crate::store::{Change, Expect, Outcome, Revision};
 
@@ -63,6 +64,17 @@ pub(crate) struct Round {
     /// For the client.
     pub(crate) warnings: Vec<String>,
     kept: usize,
+    large: Large,
+}
+
+/// What becomes of an object that is too large for the store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Large {
+    /// It is stored without its managedFields, if that helps.
+    #[default]
+    Bare,
+    /// It is refused.
+    Refused,
 }
 
 /// A new object that has passed everything, and the namespace it was admitted under.
@@ -94,12 +106,39 @@ impl Aim<'_> {
 impl Round {
     /// A round whose warnings so far stay.
     pub(crate) fn new(warnings: Vec<String>) -> Self {
-        Self { sure: false, kept: warnings.len(), warnings }
+        Self { kept: warnings.len(), warnings, ..Self::default() }
+    }
+
+    /// The same, of a write that is not stored without its managedFields.
+    pub(crate) fn whole(self) -> Self {
+        Self { large: Large::Refused, ..self }
     }
 
     /// Begins again: what the last attempt warned of is forgotten.
     fn again(&mut self) {
         self.warnings.truncate(self.kept);
+    }
+
+    /// Stores an object, without managedFields where it is too large with them.
+    async fn put(
+        &self,
+        api: &Api,
+        aim: &Aim<'_>,
+        (name, expect, value): (&str, Expect, &Value),
+        guard: Option<(Bytes, Revision)>,
+    ) -> Result<(Outcome, Option<Bytes>), Status> {
+        match api.put(aim, name, (expect, Some(value)), guard.clone()).await {
+            Err(refusal)
+                if refusal.code == http::StatusCode::PAYLOAD_TOO_LARGE
+                    && self.large == Large::Bare
+                    && !value["metadata"]["managedFields"].is_null() =>
+            {
+                let mut bare = value.clone();
+                meta::members(&mut bare).remove("managedFields");
+                api.put(aim, name, (expect, Some(&bare)), guard).await
+            }
+            outcome => outcome,
+        }
     }
 
     /// Makes the view sure. False when it was already.
@@ -210,7 +249,7 @@ pub(crate) async fn create(api: &Api, aim: &Aim<'_>, object: &Value, round: &mut
                 Some(object) => Some(object.is_deleting()),
             }
         } else {
-            let (outcome, bytes) = api.put(aim, &name, (Expect::Absent, Some(&draft.value)), draft.guard).await?;
+            let (outcome, bytes) = round.put(api, aim, (&name, Expect::Absent, &draft.value), draft.guard).await?;
             match (outcome, bytes) {
                 (Outcome::Committed(revision), Some(bytes)) => {
                     kinds::follow(api, aim, &name).await;
@@ -304,7 +343,7 @@ where
     if aim.dry_run {
         return Ok(Step::Done(Done::Updated, Written::Loose(new)));
     }
-    let (outcome, bytes) = api.put(aim, aim.name, (expect, Some(&new)), None).await?;
+    let (outcome, bytes) = round.put(api, aim, (aim.name, expect, &new), None).await?;
     match (outcome, bytes) {
         (Outcome::Committed(revision), Some(bytes)) => {
             kinds::release(api, aim, &old, Some(&new)).await;
@@ -323,7 +362,9 @@ async fn establish<F>(api: &Api, aim: &Aim<'_>, round: &mut Round, change: &mut 
 where
     F: FnMut(Option<&Value>) -> Result<Value, Status> + Send,
 {
-    let new = change(None)?;
+    let mut new = change(None)?;
+    // What is not there has no version to compare with.
+    meta::members(&mut new).remove("resourceVersion");
     let draft = draft(api, aim, new, round).await?;
     if aim.dry_run {
         round.confirm(api).await?;
@@ -332,7 +373,7 @@ where
             Some(_) => Step::Lost,
         });
     }
-    let (outcome, bytes) = api.put(aim, aim.name, (Expect::Absent, Some(&draft.value)), draft.guard).await?;
+    let (outcome, bytes) = round.put(api, aim, (aim.name, Expect::Absent, &draft.value), draft.guard).await?;
     match (outcome, bytes) {
         (Outcome::Committed(revision), Some(bytes)) => {
             kinds::follow(api, aim, aim.name).await;
@@ -394,6 +435,7 @@ async fn admit_update(api: &Api, aim: &Aim<'_>, (new, old): (&mut Value, &Value)
     let review = aim.review(Operation::Update, aim.name, Some(old));
     admission::mutate(api, &review, new).await?;
     round.warnings.extend(meta::dedup_owners(new, " after mutating admission happens"));
+    own::keep_times(old, new);
     match_version(aim, new, old)?;
     meta::match_namespace(new, if aim.kind.namespaced { aim.namespace } else { "" })?;
     meta::keep(new, old);

@@ -21,6 +21,7 @@ pub use options::{
 pub use path::segment_fault;
 pub(crate) use path::unescape_segment;
 pub use query::{BadQuery, Query};
+pub(crate) use quote::is_printable;
 pub use quote::quote;
 pub use selector::{FieldSelector, FieldTerm, LabelSelector, Operator, Requirement, SelectorError};
 

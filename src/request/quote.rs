@@ -27,7 +27,7 @@ pub fn quote(text: &str) -> String {
 
 /// Whether Go would print the character. An approximation outside the Basic Latin block: of Unicode's classes it knows controls,
 /// spaces, formats, private use and noncharacters, not the unassigned code points.
-pub(super) fn is_printable(char: char) -> bool {
+pub(crate) fn is_printable(char: char) -> bool {
     if char.is_ascii() {
         return matches!(char, ' '..='~');
     }

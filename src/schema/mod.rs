@@ -14,6 +14,7 @@ mod normalise;
 pub mod openapi;
 pub mod own;
 pub mod patch;
+mod plain;
 mod protobuf;
 pub mod quantity;
 mod quote;
@@ -44,6 +45,15 @@ pub struct Reading {
     pub value: Value,
     /// `unknown field "spec.foo"` and `duplicate field "data.a"`, in order, at most 100.
     pub faults: Vec<String>,
+}
+
+/// A configuration to be applied: no object of its type yet.
+#[derive(Debug)]
+pub struct Configuration {
+    /// As it was written, of duplicates the last.
+    pub value: Value,
+    /// What tells of duplicate keys.
+    pub fault: Option<String>,
 }
 
 /// Why a body cannot be read. The texts are kube-apiserver's.
@@ -144,6 +154,27 @@ impl Schema {
         }
     }
 
+    /// Reads a configuration that is to be applied: YAML, and most often JSON, of whatever form. Numbers are as Go has them when it
+    /// knows no type.
+    ///
+    /// # Errors
+    /// [`ReadError`] when it is no document, or no object.
+    pub fn read_config(&self, body: &[u8]) -> Result<Configuration, ReadError> {
+        let plain = body.trim_ascii_start().starts_with(b"{").then(|| read::json(self, body));
+        let unique = |reading: &Reading| reading.faults.iter().all(|fault| !fault.starts_with("duplicate"));
+        let (mut value, fault) = match plain {
+            Some(Ok(reading)) if unique(&reading) => (parse(body)?, None),
+            _ => yaml::json(body).map_err(|why| ReadError::Syntax(format!("error converting YAML to JSON: {why}")))?,
+        };
+        if !value.is_object() && !value.is_null() {
+            let form = go_name(&value);
+            let why = format!("json: cannot unmarshal {form} into Go value of type map[string]interface {{}}");
+            return Err(ReadError::Type(format!("error unmarshaling JSON: while decoding JSON: {why}")));
+        }
+        whole(&mut value);
+        Ok(Configuration { value, fault })
+    }
+
     /// Reads a value as if it had come as a body: what a patch made, for example.
     ///
     /// # Errors
@@ -183,6 +214,32 @@ impl Schema {
     fn is(&self, api_version: &str, kind: &str) -> bool {
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
         self.table.kind(&Gvk::new(group, version, kind)) == Some(self.id)
+    }
+}
+
+/// Go's name of what a value is in JSON.
+fn go_name(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
+
+/// Go prints a whole float64 without a fraction.
+fn whole(value: &mut Value) {
+    match value {
+        Value::Number(number) if number.is_f64() => {
+            if let Some(number) = number.as_f64().and_then(normalise::whole) {
+                *value = Value::from(number);
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(whole),
+        Value::Object(members) => members.values_mut().for_each(whole),
+        _ => {}
     }
 }
 

@@ -139,7 +139,7 @@ fn moment(text: &str, precision: Precision) -> Moment {
 }
 
 /// Go prints a whole float64 without a fraction, and with an exponent from 1e21 on.
-fn whole(number: f64) -> Option<i64> {
+pub(super) fn whole(number: f64) -> Option<i64> {
     #[allow(clippy::cast_possible_truncation)]
     (number.fract() == 0.0 && number.abs() < 9e15).then_some(number as i64)
 }

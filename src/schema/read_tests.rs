@@ -182,8 +182,8 @@ fn finds_the_kind_of_any_body() {
 #[test]
 fn reads_yaml_the_same_way() {
     let schema = Schema::builtin("", "v1", "ConfigMap").unwrap();
-    let reading = schema.read(b"data:\n  a: x\n  a: y\nnope: 1\n", Encoding::Yaml).unwrap();
-    assert_eq!(reading.value, json!({"data": {"a": "y"}}));
+    let reading = schema.read(b"data:\n  a: x\n  a: z\nnope: 1\n", Encoding::Yaml).unwrap();
+    assert_eq!(reading.value, json!({"data": {"a": "z"}}));
     assert_eq!(reading.faults, ["yaml: unmarshal errors:\n  line 3: key \"a\" already set in map", r#"unknown field "nope""#]);
     let wrong = schema.read(b"data: {a: 1}", Encoding::Yaml).unwrap_err();
     assert_eq!(wrong.to_string(), "json: cannot unmarshal number into Go struct field ConfigMap.data of type string");

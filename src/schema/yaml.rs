@@ -1,19 +1,22 @@
 //! Turns a YAML body into JSON, as kube-apiserver does before it reads it. One document; what aliases blow up is bounded.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, EnumAccess, Error, IgnoredAny, MapAccess, SeqAccess, VariantAccess, Visitor};
 use serde_json::{Map, Value};
 
-use super::ReadError;
+use super::{ReadError, plain};
 
 /// The JSON of a document, and the fault that tells of its duplicate keys.
 pub(super) fn json(body: &[u8]) -> Result<(Value, Option<String>), ReadError> {
     if flow_work(body) > MAX_FLOW_WORK {
         return Err(ReadError::Syntax("yaml: exceeded max depth".to_owned()));
     }
+    let marked = plain::marked(body);
+    let body = marked.as_deref().unwrap_or(body);
     let mut limits = Limits { room: MAX_MEMORY, duplicates: Vec::new(), stop_at: usize::MAX };
-    let value = limits.read(body).map_err(|why| ReadError::Syntax(format!("yaml: {why}")))?;
+    let value = limits.read(body).map_err(|why| ReadError::Syntax(format!("yaml: {}", told(&why.to_string()))))?;
     let lines: Vec<_> = (0..limits.duplicates.len()).map(|which| line(body, which)).collect();
     let told: Vec<_> = limits
         .duplicates
@@ -110,7 +113,7 @@ impl<'de> Visitor<'de> for Any<'_> {
 
     fn visit_str<E: Error>(self, value: &str) -> Result<Value, E> {
         self.0.spend(ITEM + value.len())?;
-        Ok(value.into())
+        Ok(plain::unmarked(value).unwrap_or_else(|| value.into()))
     }
 
     fn visit_unit<E: Error>(self) -> Result<Value, E> {
@@ -172,6 +175,12 @@ impl<'de> Visitor<'de> for Key<'_, '_> {
     }
 
     fn visit_str<E: Error>(self, key: &str) -> Result<String, E> {
+        let key = match plain::unmarked(key) {
+            None => Cow::Borrowed(key),
+            Some(Value::String(key)) => Cow::Owned(key),
+            Some(other) => Cow::Owned(other.to_string()),
+        };
+        let key = &*key;
         if self.1.contains_key(key) && self.0.duplicates.len() < MAX_DUPLICATES {
             if self.0.duplicates.len() == self.0.stop_at {
                 return Err(E::custom("duplicate key"));
@@ -180,6 +189,26 @@ impl<'de> Visitor<'de> for Key<'_, '_> {
         }
         Ok(key.to_owned())
     }
+}
+
+/// An error of the parser in the words of Go's, which is the same parser: `line 2: mapping values are not allowed in this context`.
+fn told(why: &str) -> String {
+    let (problem, context) = match why.split_once(", while ") {
+        Some((problem, context)) => (problem, Some(context)),
+        None => (why, None),
+    };
+    let place = |text: &str| -> Option<(usize, usize)> {
+        let at = text.rfind(" at line ")?;
+        let line: usize = text[at..].split(' ').nth(3)?.parse().ok()?;
+        Some((at, line.saturating_sub(1)))
+    };
+    let Some((end, line)) = place(problem) else { return why.to_owned() };
+    let line = context.and_then(place).map(|(_, line)| line).filter(|line| *line != 0).unwrap_or(line);
+    let problem = &problem[..end];
+    let parsed =
+        ["did not find expected key", "did not find expected '-'", "did not find expected ','", "did not find expected node"];
+    let scanned = usize::from(!parsed.iter().any(|head| problem.starts_with(head)));
+    if line == 0 { problem.to_owned() } else { format!("line {}: {problem}", line + scanned) }
 }
 
 fn object(value: Value) -> Option<Map<String, Value>> {
@@ -209,13 +238,30 @@ mod tests {
         let rows = [
             ("a: 1\nb: [x, 2.5, null, true]\n", json!({"a": 1, "b": ["x", 2.5, null, true]})),
             ("1: a\ntrue: b\n", json!({"1": "a", "true": "b"})),
-            ("x: &x {a: 1, b: 2}\ny: {<<: *x, b: 3}\n", json!({"x": {"a": 1, "b": 2}, "y": {"a": 1, "b": 3}})),
+            ("x: &x {a: 1, b: 2}\nz: {<<: *x, b: 3}\n", json!({"x": {"a": 1, "b": 2}, "z": {"a": 1, "b": 3}})),
             ("a: !thing b\n", json!({"a": "b"})),
             ("t: 2020-01-01T00:00:00Z\n", json!({"t": "2020-01-01T00:00:00Z"})),
             ("", Value::Null),
+            ("Y: {no: \"no\", a: 'y', b: [on, \" y\"]}\n", json!({"true": {"false": "no", "a": "y", "b": [true, " y"]}})),
+            (
+                "a: 0644\nb: \"0644\"\nc: y # no\nd: |-\n  y\ne: !!str y\nf: y or n\n",
+                json!({"a": 420, "b": "0644", "c": true, "d": "y", "e": "y", "f": "y or n"}),
+            ),
         ];
         for (text, value) in rows {
             assert_eq!(json(text.as_bytes()).unwrap(), (value, None), "{text}");
+        }
+    }
+
+    #[test]
+    fn tells_errors_as_go_does() {
+        for (text, expected) in [
+            ("a: b: c\n", "yaml: mapping values are not allowed in this context"),
+            ("x: 1\na: b: c\n", "yaml: line 2: mapping values are not allowed in this context"),
+            ("x: 1\na: [1, 2\nb: 3\n", "yaml: line 1: did not find expected ',' or ']'"),
+            ("a:\n\tb: 1\n", "yaml: line 2: found character that cannot start any token"),
+        ] {
+            assert_eq!(json(text.as_bytes()).unwrap_err().to_string(), expected, "{text}");
         }
     }
 

@@ -12,7 +12,7 @@ use crate::api::catalog::Kind;
 use crate::api::kinds::{Part, is_empty};
 use crate::api::object::Object;
 use crate::api::registry::Aim;
-use crate::api::{Api, meta, refusal};
+use crate::api::{Api, meta, own, refusal};
 use crate::schema::quantity::Quantity;
 use crate::status::Status;
 use crate::store::{Expect, Outcome};
@@ -109,8 +109,10 @@ async fn add(
     if review.dry_run {
         return Ok(true);
     }
+    let old = quota.clone();
     quota["status"]["used"] = after.iter().map(|(name, amount)| (name.clone(), amount.to_string())).collect();
     let aim = Aim { permit: review.permit, kind, part: Part::Status, namespace: review.namespace, name: &name, dry_run: false };
+    own::told(&api.catalog, kind, &old, &mut quota);
     let (outcome, _) = api.put(&aim, &name, (Expect::At(stored.revision()), Some(&quota)), None).await?;
     Ok(matches!(outcome, Outcome::Committed(_)))
 }

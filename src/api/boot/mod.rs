@@ -15,13 +15,15 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use ipnet::IpNet;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::catalog::Kind;
 use super::kinds::{self, Part};
+use super::own::{self, Tracker};
 use super::registry::{self, Aim, Round};
 use super::{Api, error, meta, refusal};
 use crate::policy::{Permit, bootstrap};
+use crate::schema::own::Sent;
 use crate::status::Status;
 use crate::store::{Expect, Outcome};
 
@@ -126,9 +128,12 @@ impl Boot<'_> {
         if compare(&stored, &wanted).is_none() {
             return Ok(());
         }
+        let tracker = Tracker::of(&self.api.catalog, (kind, Part::Whole), manager(kind));
         let change = |old: Option<&Value>| {
             let old = old.ok_or_else(|| error::not_found(aim.resource()))?;
-            Ok(compare(old, &wanted).unwrap_or_else(|| old.clone()))
+            let mut new = compare(old, &wanted).unwrap_or_else(|| old.clone());
+            tracker.updated(old, &mut new, Sent::Nothing);
+            Ok(new)
         };
         registry::update(self.api, &aim, &mut Round::default(), change).await.map(drop)
     }
@@ -136,6 +141,7 @@ impl Boot<'_> {
     /// Stores a new object as it is; somebody else's of the same name is as good.
     async fn put(&self, kind: &Arc<Kind>, object: Value) -> Result<(), Status> {
         let mut object = canonical(kind, object);
+        self.track(kind, &mut object);
         meta::fill(&mut object);
         let (namespace, name) = (meta::text(&object, "namespace"), meta::text(&object, "name"));
         let errors = kinds::check_create(kind, &object);
@@ -143,6 +149,17 @@ impl Boot<'_> {
             return Err(error::invalid(error::Subject::kind(kind, name), &errors));
         }
         self.api.put(&self.aim(kind, namespace, name), name, (Expect::Absent, Some(&object)), None).await.map(drop)
+    }
+
+    /// Enters who would have made the object, and then its status, in kube-apiserver.
+    fn track(&self, kind: &Kind, object: &mut Value) {
+        let tracker = |part| Tracker::of(&self.api.catalog, (kind, part), manager(kind));
+        tracker(Part::Whole).created(object, Sent::Nothing);
+        if object["status"]["conditions"].is_array() {
+            let mut bare = object.clone();
+            bare["status"] = json!({});
+            own::told(&self.api.catalog, kind, &bare, object);
+        }
     }
 
     fn kind(&self, object: &Value) -> Result<&Arc<Kind>, Status> {
@@ -156,6 +173,11 @@ impl Boot<'_> {
     fn aim<'a>(&'a self, kind: &'a Arc<Kind>, namespace: &'a str, name: &'a str) -> Aim<'a> {
         Aim { permit: self.permit, kind, part: Part::Whole, namespace, name, dry_run: false }
     }
+}
+
+/// Who makes such objects in kube-apiserver.
+fn manager(kind: &Kind) -> &'static str {
+    if kind.group == "flowcontrol.apiserver.k8s.io" { "api-priority-and-fairness-config-producer-v1" } else { own::SERVER }
 }
 
 /// The object as a body would be read.

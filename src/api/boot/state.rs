@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::api::catalog::Kind;
 use crate::api::kinds::Part;
 use crate::api::object::Object;
+use crate::api::own;
 use crate::api::registry::{self, Aim, Round};
 use crate::api::solo::follow::Follower;
 use crate::api::{Api, error, meta};
@@ -56,11 +57,13 @@ async fn settle(api: &Api, permit: &Permit, (kind, object): (&Arc<Kind>, &Arc<Ob
     }
     let aim = Aim { permit, kind, part: Part::Status, namespace: "", name: object.name(), dry_run: false };
     let change = |old: Option<&Value>| {
-        let mut new = old.cloned().ok_or_else(|| error::not_found(aim.resource()))?;
+        let old = old.ok_or_else(|| error::not_found(aim.resource()))?;
+        let mut new = old.clone();
         let mut conditions = new["status"]["conditions"].as_array().cloned().unwrap_or_default();
         conditions.retain(|condition| condition["type"] != wanted["type"]);
         conditions.push(wanted.clone());
         new["status"]["conditions"] = Value::from(conditions);
+        own::told(&api.catalog, kind, old, &mut new);
         Ok(new)
     };
     match registry::update(api, &aim, &mut Round::default(), change).await {

@@ -10,7 +10,7 @@ use super::Part;
 use crate::api::catalog::Kind;
 use crate::api::object::Object;
 use crate::api::registry::Aim;
-use crate::api::{Api, error, meta};
+use crate::api::{Api, error, meta, own};
 use crate::store::{Expect, Outcome};
 
 /// A condition as it should be.
@@ -64,9 +64,11 @@ async fn settle(api: &Api, aim: &Aim<'_>, (kind, name): (&Arc<Kind>, &str), judg
         let Some(object) = api.seen(kind, "", name) else { return };
         let mut value = object.value();
         let Some(verdict) = judge(api, &value) else { return };
+        let old = value.clone();
         if !verdict.change(&mut value) {
             return;
         }
+        own::told(&api.catalog, kind, &old, &mut value);
         let own = Aim { kind, part: Part::Status, namespace: "", name, ..*aim };
         match api.put(&own, name, (Expect::At(object.revision()), Some(&value)), None).await {
             Ok((Outcome::Committed(_), _)) => return,

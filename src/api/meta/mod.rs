@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::error::FieldError;
+use crate::request::is_printable;
 use crate::status::Status;
 
 /// Tells the faults of a name.
@@ -215,6 +216,7 @@ pub(crate) fn check(object: &Value, rule: NameRule, namespaced: bool) -> Vec<Fie
     check_annotations(&metadata["annotations"], "metadata.annotations", &mut errors);
     check_owners(&metadata["ownerReferences"], &mut errors);
     check_finalizers(&metadata["finalizers"], &mut errors);
+    check_managers(&metadata["managedFields"], &mut errors);
     errors
 }
 
@@ -323,6 +325,26 @@ fn check_finalizers(finalizers: &Value, errors: &mut Vec<FieldError>) {
     }
 }
 
+/// The server writes the entries itself; what clients wrote into one it took over may still be wrong.
+fn check_managers(entries: &Value, errors: &mut Vec<FieldError>) {
+    for (place, entry) in entries.as_array().into_iter().flatten().enumerate() {
+        let text = |member: &str| entry[member].as_str().unwrap_or("");
+        let path = |member: &str| format!("metadata.managedFields[{place}].{member}");
+        let (manager, subresource) = (text("manager"), text("subresource"));
+        if manager.len() > MANAGER_BYTES {
+            errors.push(FieldError::too_long(path("manager"), MANAGER_BYTES));
+        }
+        for (position, character) in manager.char_indices().filter(|(_, character)| !is_printable(*character)).take(MANAGER_BYTES)
+        {
+            let fault = format!("invalid character U+{:04X} (at position {position})", character as u32);
+            errors.push(FieldError::invalid_text(path("manager"), manager, &fault));
+        }
+        if subresource.len() > SUBRESOURCE_BYTES {
+            errors.push(FieldError::too_long(path("subresource"), SUBRESOURCE_BYTES));
+        }
+    }
+}
+
 fn check_no_new_finalizers(new: &Value, old: &Value, errors: &mut Vec<FieldError>) {
     let list = |value: &Value| -> Vec<String> {
         value.as_array().into_iter().flatten().filter_map(|name| name.as_str().map(str::to_owned)).collect()
@@ -350,6 +372,12 @@ pub(crate) const FOREGROUND: &str = "foregroundDeletion";
 
 const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
 const ANNOTATION_BYTES: usize = 256 * 1024;
+
+/// Of the name of a manager.
+const MANAGER_BYTES: usize = 128;
+
+/// Of the name of a subresource in managedFields.
+const SUBRESOURCE_BYTES: usize = 256;
 
 #[cfg(test)]
 mod tests {

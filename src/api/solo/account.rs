@@ -9,9 +9,11 @@ use serde_json::{Value, json};
 use super::Solo;
 use super::follow::{Follower, News};
 use crate::api::catalog::Kind;
-use crate::api::kinds;
+use crate::api::kinds::{self, Part};
 use crate::api::meta;
+use crate::api::own::{self, Tracker};
 use crate::api::registry::{self, Round};
+use crate::schema::own::Sent;
 
 pub(super) async fn run(solo: &Solo) {
     let follow = |group: &str, plural: &str| {
@@ -101,6 +103,7 @@ async fn furnish(solo: &Solo, namespace: &str) {
 async fn create(solo: &Solo, kind: &Arc<Kind>, mut object: Value) {
     kinds::default(kind, &mut object);
     kind.schema.normalise(&mut object);
+    Tracker::of(&solo.api.catalog, (kind, Part::Whole), own::CONTROLLERS).created(&mut object, Sent::Nothing);
     let namespace = meta::text(&object, "namespace").to_owned();
     let aim = solo.aim(kind, &namespace, "");
     match registry::create(&solo.api, &aim, &object, &mut Round::default()).await {

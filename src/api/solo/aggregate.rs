@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Solo;
 use super::follow::{Follower, News};
@@ -48,7 +48,8 @@ async fn round(solo: &Solo, kind: &Arc<Kind>, space: Space) -> bool {
     });
     let changes = stale.map(|(name, rules)| async move {
         let aim = solo.aim(kind, "", name);
-        if let Err(refusal) = solo.change(&aim, |role| role["rules"] = Value::from(rules.clone())).await {
+        let config = json!({"apiVersion": kind.api_version(), "kind": kind.kind, "metadata": {"name": name}, "rules": rules});
+        if let Err(refusal) = solo.apply(&aim, "clusterrole-aggregation-controller", &config).await {
             tracing::warn!(%name, %refusal, "an aggregated role is not brought up to date");
         }
     });
@@ -76,8 +77,6 @@ const DEPTH: usize = 4;
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]

@@ -19,10 +19,12 @@ use super::Api;
 use super::catalog::Kind;
 use super::kinds::Part;
 use super::object::Object;
+use super::own::{self, Tracker};
 use super::registry::{self, Aim, Round};
 use super::removal;
 use crate::policy::Permit;
 use crate::request::DeleteOptions;
+use crate::schema::own::{Force, Sent};
 use crate::shutdown::Shutdown;
 use crate::status::Status;
 
@@ -76,11 +78,32 @@ impl Solo {
 
     /// Changes an object that is there; what is gone needs no change.
     async fn change(&self, aim: &Aim<'_>, mut change: impl FnMut(&mut Value) + Send) -> Result<(), Status> {
+        let tracker = Tracker::of(&self.api.catalog, (aim.kind, aim.part), own::CONTROLLERS);
         let edit = |old: Option<&Value>| {
-            let mut new = old.cloned().ok_or_else(|| super::error::not_found(aim.resource()))?;
+            let old = old.ok_or_else(|| super::error::not_found(aim.resource()))?;
+            let mut new = old.clone();
             change(&mut new);
+            tracker.settle(&mut new);
+            tracker.updated(old, &mut new, Sent::Nothing);
             Ok(new)
         };
+        self.write(aim, edit).await
+    }
+
+    /// Applies a configuration to an object that is there.
+    async fn apply(&self, aim: &Aim<'_>, manager: &str, config: &Value) -> Result<(), Status> {
+        let tracker = Tracker::of(&self.api.catalog, (aim.kind, aim.part), manager);
+        let edit = |old: Option<&Value>| {
+            let old = old.ok_or_else(|| super::error::not_found(aim.resource()))?;
+            tracker.applied(Some(old), config, Force::Yes)
+        };
+        self.write(aim, edit).await
+    }
+
+    async fn write<F>(&self, aim: &Aim<'_>, edit: F) -> Result<(), Status>
+    where
+        F: FnMut(Option<&Value>) -> Result<Value, Status> + Send,
+    {
         match registry::update(&self.api, aim, &mut Round::default(), edit).await {
             Err(refusal) if refusal.code == http::StatusCode::NOT_FOUND => Ok(()),
             outcome => outcome.map(drop),

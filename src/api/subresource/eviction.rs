@@ -8,6 +8,7 @@ use crate::api::accept::Accept;
 use crate::api::create::{refuse_faults, respond_value, validation};
 use crate::api::decode::{self, Expected};
 use crate::api::kinds::{Part, selects};
+use crate::api::own;
 use crate::api::registry::{self, Aim, Round};
 use crate::api::{Api, Call, delete, error, meta, refusal, removal};
 use crate::body::Response;
@@ -85,11 +86,12 @@ async fn spend(api: &Api, aim: &Aim<'_>, pod: &Value) -> Result<(), Status> {
             return Err(Status::new(StatusCode::INTERNAL_SERVER_ERROR, "", message));
         }
         let Some(budget) = budgets.pop() else { return Ok(()) };
-        let Some(spent) = spent(&budget, pod)? else { return Ok(()) };
+        let Some(mut spent) = spent(&budget, pod)? else { return Ok(()) };
         if aim.dry_run {
             return Ok(());
         }
         let revision = crate::store::Revision(meta::text(&budget, "resourceVersion").parse().unwrap_or_default());
+        own::told(&api.catalog, kind, &budget, &mut spent);
         let own = Aim { kind, part: Part::Status, name: meta::text(&budget, "name"), ..*aim };
         let (outcome, _) = api.put(&own, own.name, (Expect::At(revision), Some(&spent)), None).await?;
         if matches!(outcome, Outcome::Committed(_)) {

@@ -9,13 +9,15 @@ use crate::api::create::{refuse_faults, respond_value, validation};
 use crate::api::decode::{self, Expected};
 use crate::api::error::{self, FieldError, Subject};
 use crate::api::kinds::Part;
+use crate::api::own::{self, Tracker};
 use crate::api::patch::{self, Patch};
 use crate::api::registry::{self, Aim, Round, Written};
 use crate::api::route::Action;
 use crate::api::{Api, Call, answer, meta, refusal};
 use crate::body::Response;
-use crate::request::{PatchManner, PatchOptions, Query};
-use crate::schema::Schema;
+use crate::request::{PatchOptions, Query};
+use crate::schema::own::Sent;
+use crate::schema::{self, Schema};
 use crate::status::Status;
 
 pub(super) async fn serve(api: &Api, call: Call<'_>) -> Result<Response, Status> {
@@ -38,7 +40,7 @@ async fn get(api: &Api, call: &Call<'_>) -> Result<Response, Status> {
 
 /// What is to become of a scale.
 enum Wish {
-    Be(Value),
+    Be(Value, Sent),
     Follow(Patch),
 }
 
@@ -47,12 +49,13 @@ async fn change(api: &Api, call: Call<'_>) -> Result<Response, Status> {
     let Call { permit, route, request } = call;
     let options = PatchOptions::parse(&Query::parse(request.uri().query().unwrap_or("")));
     let schema = Schema::builtin("autoscaling", "v1", "Scale").ok_or_else(refusal::no_route)?;
+    let tracker = Tracker::of_scale(&schema, own::manager(&options.write.field_manager, request.headers()));
     let manner = validation(&options.write);
     let mut warnings = Vec::new();
     let wish = if route.action == Action::Patch {
         let media = patch::media(request.headers())?;
-        refuse_faults("PatchOptions", &options.faults(PatchManner::Other))?;
-        Wish::Follow(Patch::read(media, decode::whole(request.into_body()).await?)?)
+        refuse_faults("PatchOptions", &options.faults(media.manner()))?;
+        Wish::Follow(Patch::read((media, &options), decode::whole(request.into_body()).await?, &schema)?)
     } else {
         refuse_faults("UpdateOptions", &options.write.faults())?;
         let encoding = decode::encoding(request.headers())?;
@@ -61,7 +64,9 @@ async fn change(api: &Api, call: Call<'_>) -> Result<Response, Status> {
         let mut scale = decode::object(expected, &body, encoding, (manner, &mut warnings))?;
         meta::match_namespace(&mut scale, &route.namespace)?;
         meta::match_name(&scale, &route.name, &route.namespace)?;
-        Wish::Be(scale)
+        let sent = Sent::take(&mut scale);
+        tracker.settle(&mut scale);
+        Wish::Be(scale, sent)
     };
     let kind = &route.kind;
     let dry_run = options.write.is_dry_run();
@@ -70,16 +75,22 @@ async fn change(api: &Api, call: Call<'_>) -> Result<Response, Status> {
     let mut faults = Vec::new();
     let change = |old: Option<&Value>| {
         let old = old.ok_or_else(|| error::not_found(aim.resource()))?;
-        let current = scale_of(kind, old);
+        let current = tracked_scale(&tracker, kind, old);
         let subject = Subject { group: "autoscaling", what: "Scale", name: &route.name };
-        let scale = match &wish {
-            Wish::Be(scale) => scale.clone(),
+        let mut scale = match &wish {
+            Wish::Be(scale, sent) => {
+                let mut scale = scale.clone();
+                tracker.updated(&current, &mut scale, sent.clone());
+                scale
+            }
             Wish::Follow(patch) => {
-                let scale = patch.apply(&schema, &current, (manner, &mut faults), subject)?;
+                let mut scale = patch.laid(&tracker, Some(&current), (manner, &mut faults), subject)?;
+                meta::match_namespace(&mut scale, &route.namespace)?;
                 meta::match_name(&scale, &route.name, &route.namespace)?;
                 scale
             }
         };
+        schema::own::keep_times(&current, &mut scale);
         rescale(&aim, &scale, old)
     };
     let (_, written) = registry::update(api, &aim, &mut round, change).await?;
@@ -89,6 +100,16 @@ async fn change(api: &Api, call: Call<'_>) -> Result<Response, Status> {
         Written::Loose(value) => value,
     };
     respond_value(&aim, &accept, (StatusCode::OK, &scale_of(kind, &object)), &round.warnings)
+}
+
+/// The scale that a workload shows, with who owns its replicas.
+fn tracked_scale(tracker: &Tracker<'_>, kind: &Kind, object: &Value) -> Value {
+    let mut scale = scale_of(kind, object);
+    tracker.settle(&mut scale);
+    if let Some(managed) = own::to_scale(kind, object) {
+        scale["metadata"]["managedFields"] = managed;
+    }
+    scale
 }
 
 /// The workload with the wished replicas.
@@ -107,6 +128,10 @@ fn rescale(aim: &Aim<'_>, scale: &Value, old: &Value) -> Result<Value, Status> {
     let mut new = old.clone();
     new["spec"]["replicas"] = Value::from(replicas);
     meta::set(&mut new, "resourceVersion", meta::text(scale, "resourceVersion"));
+    match own::to_parent(aim.kind, old, &scale["metadata"]["managedFields"]) {
+        Some(managed) => meta::members(&mut new).insert("managedFields".to_owned(), managed),
+        None => meta::members(&mut new).remove("managedFields"),
+    };
     Ok(new)
 }
 

@@ -14,6 +14,7 @@ use super::stored::Fields;
 use super::update::{Change, reconcile_all, settle, strip, update};
 use super::version::{Others, Typed, Versions};
 use super::{BEFORE_FIRST_APPLY, Context, Manager, empty, last};
+use crate::schema::Schema;
 
 /// Whether fields of other managers may be taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -170,6 +171,24 @@ fn first<'a, V: Versions>(
 ) -> Result<Managed<'a>, ApplyError> {
     update(&Context { manager, ..*context }, change, Managed::default())
         .map_err(|why| ApplyError::Failed(format!("failed to create manager for existing fields: {why}")))
+}
+
+/// The object that an apply made, read as its type: the configuration in it is as the client wrote it.
+///
+/// # Errors
+/// [`ApplyError::Failed`]: a value is of the right form, and yet not one that the type has.
+pub fn typed(schema: &Schema, config: &Value, object: &Value) -> Result<Value, ApplyError> {
+    schema.read_value(object).map(|reading| reading.value).map_err(|why| {
+        let (name, kind, why) = (name_of(config), kind_of(config), converted(&why.to_string()));
+        let what = "to proper version: unable to convert unstructured object to";
+        ApplyError::Failed(format!("failed to convert new object ({name}) {what} {kind}: {why}"))
+    })
+}
+
+/// What Go says of a number that was read before its type was known.
+fn converted(why: &str) -> String {
+    let kind = why.strip_prefix("json: cannot unmarshal number ").and_then(|rest| rest.rsplit_once(" of type "));
+    kind.map_or_else(|| why.to_owned(), |(_, kind)| format!("cannot convert float64 to {kind}"))
 }
 
 /// `apps/v1, Kind=Deployment` of a configuration.

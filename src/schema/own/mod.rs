@@ -27,7 +27,7 @@ mod typed;
 mod update;
 mod version;
 
-pub use apply::{Applied, ApplyError, Force, on_apply};
+pub use apply::{Applied, ApplyError, Force, on_apply, typed};
 pub use check::check;
 pub use conflict::{Conflict, Conflicts};
 pub use element::{BadElement, Element};

@@ -93,8 +93,7 @@ fn run(step: &Step, name: &str, live: Option<&Value>) -> Result<Value, ApplyErro
     let manager = Manager { name, subresource, api_version, time: NOW };
     let context = Context { schema: &schema, manager: &manager, filter: &filter, versions: &OneVersion };
     if step.kind == "application/apply-patch+yaml" {
-        // YAML 1.1 of Go: a bare Y is true. Reading YAML is not this room's.
-        let text = yaml::json(step.body.replace("name: Y,", "name: true,").as_bytes()).unwrap().0;
+        let text = yaml::json(step.body.as_bytes()).unwrap().0;
         let force = if step.query.contains("force=true") { Force::Yes } else { Force::No };
         return Ok(on_apply(&context, live, &text, force)?.object);
     }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use super::managed::{Entry, Managed};
+use super::managed::{Entry, Managed, Operation};
 use super::set::FieldSet;
 use super::stored::Fields;
 
@@ -38,7 +38,8 @@ pub fn to_parent(parent: &Value, scale: &Value, of: &ScaleOf<'_>) -> Option<Valu
         if path.is_empty() || !entry.fields.holds(&FieldSet::of(&[path])) {
             return true;
         }
-        if scale.take(&entry.owner, SCALE).is_none() {
+        // By its version an entry of an update is another one in the Scale: even who keeps the field gets a second entry for it.
+        if entry.owner.operation == Operation::Update || scale.take(&entry.owner, SCALE).is_none() {
             entry.fields.change(|set| set.difference(&FieldSet::of(&[path])));
         }
         !entry.fields.is_empty()
@@ -47,7 +48,11 @@ pub fn to_parent(parent: &Value, scale: &Value, of: &ScaleOf<'_>) -> Option<Valu
     for entry in scale.entries.into_iter().filter(|entry| entry.fields.holds(&FieldSet::of(REPLICAS))) {
         // kube-apiserver looks for the time among the object's entries, and finds none.
         let fields = Fields::Set(FieldSet::of(&[path]));
-        managed.put(Entry { api_version: of.api_version.into(), fields, time: None, ..entry });
+        let entry = Entry { api_version: of.api_version.into(), fields, time: None, ..entry };
+        match entry.owner.operation {
+            Operation::Apply => managed.put(entry),
+            Operation::Update => managed.entries.push(entry),
+        }
     }
     managed.write()
 }

@@ -416,7 +416,13 @@ fn maps_replicas_to_scale_and_back() {
         "fieldsV1": replicas, "time": T1}])
     );
     let unchanged = json!({"metadata": {"managedFields": to_parent(&parent, &scale, &of)}});
-    assert_eq!(owned(&unchanged), owned(&parent));
+    let entries = unchanged["metadata"]["managedFields"].as_array().unwrap();
+    let told: Vec<_> = entries.iter().map(|entry| (&entry["manager"], &entry["time"], &entry["fieldsV1"])).collect();
+    let selector = json!({"f:spec": {"f:selector": {}}});
+    assert_eq!(
+        told,
+        [(&json!("a"), &Value::Null, &replicas), (&json!("a"), &json!(T1), &selector), (&json!("b"), &json!(T1), &selector)]
+    );
     let stolen = json!([entry("c", "autoscaling/v1", "scale", replicas)]);
     let stolen = json!({"metadata": {"managedFields": to_parent(&parent, &stolen, &of)}});
     assert_eq!(

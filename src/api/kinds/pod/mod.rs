@@ -90,9 +90,15 @@ pub(super) fn warn(new: &Value, warnings: &mut Vec<String>) {
 }
 
 fn restore(new: &mut Value, old: &Value) {
-    let version = new["metadata"]["resourceVersion"].take();
+    let mut metadata = new["metadata"].take();
+    for member in ["deletionTimestamp", "generation", "labels", "annotations", "finalizers", "ownerReferences"] {
+        match &old["metadata"][member] {
+            Value::Null => drop(metadata.as_object_mut().and_then(|metadata| metadata.remove(member))),
+            value => metadata[member] = value.clone(),
+        }
+    }
     *new = old.clone();
-    new["metadata"]["resourceVersion"] = version;
+    new["metadata"] = metadata;
 }
 
 /// Faults of the names of a list's items: there, of the right form, and only once.

@@ -9,9 +9,12 @@ use uuid::Uuid;
 use super::{family, refuse, refuse_all};
 use crate::api::catalog::Kind;
 use crate::api::error::FieldError;
+use crate::api::kinds::Part;
 use crate::api::object::Object;
+use crate::api::own::{self, Tracker};
 use crate::api::registry::Aim;
 use crate::api::{Api, meta, refusal};
+use crate::schema::own::Sent;
 use crate::status::Status;
 use crate::store::{Change, Expect, Outcome};
 
@@ -184,7 +187,7 @@ pub(super) async fn repair(api: &Api, services: &[Value]) -> Result<(), Status> 
             let Ok(parsed) = address.parse::<IpAddr>() else { continue };
             wanted.insert(address.to_owned());
             if api.seen(kind, "", address).is_none() {
-                let object = ip_address(address, family::of(address), place);
+                let object = tracked(api, kind, ip_address(address, family::of(address), place));
                 let key = kind.key("", &parsed.to_string()).unwrap_or_default();
                 let change =
                     Change { key, expect: Expect::Absent, value: Some(Object::to_stored(&object)), ttl: None, guard: None };
@@ -218,11 +221,18 @@ async fn claim(api: &Api, aim: &Aim<'_>, new: &Value, (address, range): (IpAddr,
     if aim.dry_run {
         return Ok(api.seen(kind, "", &name).is_none());
     }
-    let object = ip_address(&name, range.family(), (meta::text(new, "namespace"), meta::text(new, "name")));
+    let place = (meta::text(new, "namespace"), meta::text(new, "name"));
+    let object = tracked(api, kind, ip_address(&name, range.family(), place));
     let key = kind.key("", &name).unwrap_or_default();
     let change = Change { key, expect: Expect::Absent, value: Some(Object::to_stored(&object)), ttl: None, guard: None };
     let outcome = api.store.commit(change).await.map_err(|cause| refusal::store(&cause))?;
     Ok(matches!(outcome, Outcome::Committed(_)))
+}
+
+/// The address as the server's own client would have made it.
+fn tracked(api: &Api, kind: &Kind, mut address: Value) -> Value {
+    Tracker::of(&api.catalog, (kind, Part::Whole), own::SERVER).created(&mut address, Sent::Nothing);
+    address
 }
 
 /// The IPAddress of a service.
