@@ -99,7 +99,7 @@ pub(super) fn protobuf(json: &[u8]) -> Result<Vec<u8>, Status> {
             "object {kind} does not implement the protobuf marshalling interface and cannot be encoded to a protobuf message"
         ))
     })?;
-    Ok(schema.protobuf(&value).to_vec())
+    schema.protobuf(json).map_err(Status::internal)
 }
 
 /// Go's name of the type: `v1.Pod`.

@@ -27,6 +27,16 @@ pub(super) fn decode(text: &str) -> Result<Vec<u8>, usize> {
     })
 }
 
+/// Appends the bytes behind the text.
+pub(super) fn append(text: &str, out: &mut Vec<u8>) -> Result<(), usize> {
+    let begun = out.len();
+    if base64::engine::general_purpose::STANDARD.decode_vec(text, out).is_err() {
+        out.truncate(begun);
+        out.extend_from_slice(&decode(text)?);
+    }
+    Ok(())
+}
+
 /// The text of the bytes.
 pub(super) fn encode(bytes: &[u8]) -> String {
     base64::engine::general_purpose::STANDARD.encode(bytes)

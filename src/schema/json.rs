@@ -210,6 +210,14 @@ impl<'a> Lexer<'a> {
         }
     }
 
+    /// The text of the value that follows.
+    pub(super) fn raw(&mut self) -> Result<&'a [u8]> {
+        self.start()?;
+        let start = self.at;
+        self.skip()?;
+        Ok(&self.text[start..self.at])
+    }
+
     /// The value that follows, of whatever kind. Of duplicate keys the last stands.
     pub(super) fn value(&mut self) -> Result<Value> {
         Ok(match self.start()? {

@@ -26,7 +26,7 @@ mod write;
 mod yaml;
 
 pub use check::{Fault, FaultKind};
-pub use protobuf::{MAGIC, protobuf_envelope, protobuf_member};
+pub use protobuf::{MAGIC, TAIL, protobuf_envelope, protobuf_head, protobuf_length, protobuf_member};
 use table::{Field, Gvk, Id, Shape, Table, Type};
 pub use write::write;
 

@@ -89,6 +89,8 @@ pub struct Struct {
     pub(super) always: Vec<u16>,
     /// The protobuf message, in the order of numbers.
     pub(super) wire: Vec<Wire>,
+    /// The message of an object without members: value fields are always written.
+    pub(super) blank: Box<[u8]>,
 }
 
 /// One member of an object.
@@ -305,7 +307,29 @@ impl Table {
                 members.always = always;
             }
         }
+        for place in 0..table.types.len() {
+            table.make_blank(place);
+        }
         table
+    }
+
+    /// A struct that is no pointer never holds itself, so that this ends.
+    fn make_blank(&mut self, place: usize) {
+        let Form::Struct(members) = &self.types[place].form else { return };
+        if !members.blank.is_empty() || members.wire.is_empty() {
+            return;
+        }
+        let value = |field: &Field| match field.shape {
+            Shape::Ref(id) if !field.pointer => Some(id.0 as usize),
+            _ => None,
+        };
+        for inner in members.fields.iter().filter_map(value).collect::<Vec<_>>() {
+            self.make_blank(inner);
+        }
+        let blank = super::protobuf::blank(self, &self.types[place]);
+        if let Form::Struct(members) = &mut self.types[place].form {
+            members.blank = blank.into();
+        }
     }
 
     fn always(&self, members: &Struct) -> Vec<u16> {
@@ -372,7 +396,7 @@ impl Type {
 
 impl Struct {
     pub(super) fn new(fields: Vec<Field>) -> Self {
-        Self { fields, always: Vec::new(), wire: Vec::new() }
+        Self { fields, always: Vec::new(), wire: Vec::new(), blank: Box::default() }
     }
 
     /// The members, sorted by name.
@@ -389,6 +413,17 @@ impl Struct {
     pub(super) fn place(&self, name: &str) -> Option<usize> {
         self.fields.binary_search_by(|field| (*field.name).cmp(name)).ok()
     }
+
+    /// The same, where members mostly come in order: looked for from `next` on first.
+    pub(super) fn place_from(&self, next: usize, name: &str) -> Option<usize> {
+        let ahead = self.fields.get(next..)?;
+        for (more, field) in ahead.iter().take(AHEAD).enumerate() {
+            if field.name.len() == name.len() && *field.name == *name {
+                return Some(next + more);
+            }
+        }
+        self.place(name)
+    }
 }
 
 impl Shape {
@@ -400,5 +435,8 @@ impl Shape {
         }
     }
 }
+
+/// Members looked at one by one before the search begins.
+const AHEAD: usize = 6;
 
 const JSON_SCHEMA: &str = "apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps";

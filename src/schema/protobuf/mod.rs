@@ -4,31 +4,43 @@ mod decode;
 mod encode;
 mod scan;
 
-use bytes::Bytes;
+pub(super) use encode::blank;
+
 use serde_json::{Map, Value};
 
+use super::json::Syntax;
 use super::table::Form;
 use super::{ReadError, Reading, Schema};
 
 /// The first bytes of everything in the envelope.
 pub const MAGIC: [u8; 4] = *b"k8s\0";
 
+/// The end of the envelope: an empty content encoding and an empty content type.
+pub const TAIL: [u8; 4] = [0x1a, 0, 0x22, 0];
+
 impl Schema {
-    /// The bare message, as it stands in lists and in other messages.
-    pub fn protobuf_message(&self, value: &Value) -> Vec<u8> {
-        let mut encoder = encode::Encoder::new(&self.table);
-        if let (Form::Struct(members), Value::Object(map)) = (&self.root().form, value) {
-            encoder.members(members, Some(map));
-        }
-        encoder.out
+    /// Appends the bare message of an object's JSON, as it stands in lists and in other messages.
+    ///
+    /// # Errors
+    /// [`ReadError::Syntax`] when the text is no JSON.
+    pub fn encode(&self, json: &[u8], out: &mut Vec<u8>) -> Result<(), ReadError> {
+        self.message(json, out).map(drop)
     }
 
-    /// The protobuf form, with the envelope. `kind` and `apiVersion` are the value's; where it has none, the type's.
-    pub fn protobuf(&self, value: &Value) -> Bytes {
-        let text = |name| value.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
-        let api_version = text("apiVersion").map_or_else(|| self.gvk.api_version(), str::to_owned);
-        let kind = text("kind").unwrap_or(&self.gvk.kind);
-        protobuf_envelope(&api_version, kind, &self.protobuf_message(value)).into()
+    /// The protobuf form of an object's JSON, with the envelope. `kind` and `apiVersion` are the object's; where it has none, the type's.
+    ///
+    /// # Errors
+    /// [`ReadError::Syntax`] when the text is no JSON.
+    pub fn protobuf(&self, json: &[u8]) -> Result<Vec<u8>, ReadError> {
+        let mut message = Vec::with_capacity(json.len());
+        let said = self.message(json, &mut message)?;
+        let api_version = said.api_version.unwrap_or_else(|| self.gvk.api_version());
+        Ok(protobuf_envelope(&api_version, said.kind.as_deref().unwrap_or(&self.gvk.kind), &message))
+    }
+
+    fn message(&self, json: &[u8], out: &mut Vec<u8>) -> Result<encode::Said, ReadError> {
+        let Form::Struct(members) = &self.root().form else { return Err(ReadError::Syntax("no message".to_owned())) };
+        encode::message(&self.table, members, json, out).map_err(|Syntax(why)| ReadError::Syntax(why))
     }
 
     /// Reads a bare message. `kind` and `apiVersion` are not in it.
@@ -64,15 +76,26 @@ impl Schema {
 /// A message in the envelope.
 pub fn protobuf_envelope(api_version: &str, kind: &str, raw: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(raw.len() + api_version.len() + kind.len() + 24);
-    out.extend_from_slice(&MAGIC);
+    protobuf_head(api_version, kind, raw.len(), &mut out);
+    out.extend_from_slice(raw);
+    out.extend_from_slice(&TAIL);
+    out
+}
+
+/// Appends the beginning of the envelope of a message of so many bytes. After the message, [`TAIL`] ends it.
+pub fn protobuf_head(api_version: &str, kind: &str, length: usize, out: &mut Vec<u8>) {
     let mut meta = Vec::with_capacity(api_version.len() + kind.len() + 4);
     protobuf_member(&mut meta, 1, api_version.as_bytes());
     protobuf_member(&mut meta, 2, kind.as_bytes());
-    protobuf_member(&mut out, 1, &meta);
-    protobuf_member(&mut out, 2, raw);
-    protobuf_member(&mut out, 3, b"");
-    protobuf_member(&mut out, 4, b"");
-    out
+    out.extend_from_slice(&MAGIC);
+    protobuf_member(out, 1, &meta);
+    encode::varint(out, 2 << 3 | 2);
+    encode::varint(out, length as u64);
+}
+
+/// The bytes of a length-delimited member of so many bytes, with its tag and length; the number is below 16.
+pub fn protobuf_length(content: usize) -> usize {
+    1 + content + (content.max(1).ilog2() / 7) as usize + 1
 }
 
 /// Appends a length-delimited member: a string, bytes, or a message, such as an item of a list (number 2).
