@@ -1,0 +1,24 @@
+//! YAML bodies: bounded, and what was read is read again as the same; JSON is YAML.
+#![no_main]
+
+use libfuzzer_sys::{fuzz_mutator, fuzz_target};
+use portcullis::schema::{Encoding, parse_yaml, write};
+
+fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+    if seed % 4 == 0 {
+        portcullis_fuzz::documents(data, size, max_size, seed)
+    } else {
+        libfuzzer_sys::fuzzer_mutate(data, size, max_size)
+    }
+});
+
+fuzz_target!(|data: &[u8]| {
+    if let Ok(value) = parse_yaml(data) {
+        assert_eq!(parse_yaml(&write(&value)).expect("JSON is YAML"), value);
+    }
+    let schema = portcullis_fuzz::schema(data, Encoding::Yaml);
+    if let Ok(reading) = schema.read(data, Encoding::Yaml) {
+        let again = schema.read(&write(&reading.value), Encoding::Json).expect("what was read can be read");
+        assert_eq!(again.value, reading.value);
+    }
+});
