@@ -10,6 +10,7 @@
 //! - [`backend`] answers, from [`api`], the built-in Kubernetes API.
 //! - [`schema`] knows the types as data; [`store`] keeps the log, one revision and one view.
 //! - [`pki`] is a small certificate authority for `up`, the `pki` command and tests.
+//! - [`sandbox`] is a server for development: `up` keeps one in a folder, [`testing`] gives one to a Rust test, in milliseconds.
 //! - [`status`], [`body`], [`health`] and [`audit`] stand beside the pipeline; [`metrics`], [`live`] and [`shutdown`] are leaves.
 
 pub mod api;
@@ -30,7 +31,9 @@ pub mod metrics;
 pub mod pki;
 pub mod policy;
 pub mod request;
+pub mod sandbox;
 pub mod schema;
 pub mod shutdown;
 pub mod status;
 pub mod store;
+pub mod testing;

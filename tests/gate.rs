@@ -21,6 +21,8 @@ mod kubectl;
 #[path = "gate/mission.rs"]
 mod mission;
 mod support;
+#[path = "gate/testing.rs"]
+mod testing;
 #[path = "gate/transport.rs"]
 mod transport;
 #[path = "gate/websocket.rs"]

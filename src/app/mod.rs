@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cluster::Cluster;
-use crate::config::{self, Mistake};
+use crate::config::{self, Config, Mistake};
 use crate::identity::Holder;
 use crate::shutdown::Shutdown;
 
@@ -72,6 +72,18 @@ impl App {
     pub async fn start_with(path: &Path, extra: Extra) -> Result<Self, Error> {
         let config = config::load(path).map_err(Error::Config)?;
         parts::log(config.log);
+        Self::assemble(config, Some(path), extra).await
+    }
+
+    /// Starts what a configuration describes that is in no file. Nothing is reloaded, and the process' log stays as it is.
+    ///
+    /// # Errors
+    /// As above.
+    pub async fn compose(config: Config, extra: Extra) -> Result<Self, Error> {
+        Self::assemble(config, None, extra).await
+    }
+
+    async fn assemble(config: Config, path: Option<&Path>, extra: Extra) -> Result<Self, Error> {
         let parts = parts::Parts::build(&config).map_err(Error::Config)?;
         let listener = bind(config.listen.address).await?;
         let health = match config.health {
@@ -82,7 +94,7 @@ impl App {
         let address = listener.local_addr().map_err(|error| Error::Listen(config.listen.address, error))?;
         let health_address = health.as_ref().and_then(|listener| listener.local_addr().ok());
         let drain = config.listen.drain;
-        let source = Source { path: path.to_owned(), address };
+        let source = Source { path: path.map(Path::to_owned), address };
         let cluster = parts.run((config, extra), (listener, health), (source, &shutdown, &last)).await?;
         Ok(Self { address, health: health_address, drain, cluster, shutdown, last })
     }
@@ -120,7 +132,8 @@ impl App {
 
 /// Where a running server came from.
 struct Source {
-    path: PathBuf,
+    /// Its file, where it has one.
+    path: Option<PathBuf>,
     address: SocketAddr,
 }
 

@@ -28,7 +28,7 @@ use crate::live::Live;
 use crate::metrics::{Metrics, StoreOperation};
 use crate::policy::{Authorizer, Ceilings, Facts, Mode};
 use crate::shutdown::Shutdown;
-use crate::store::embedded::{Embedded, Options};
+use crate::store::embedded::{Embedded, Medium, Options};
 use crate::store::etcd::{self, Etcd};
 use crate::store::{self, Ending, Observer, Operation, Store};
 
@@ -234,17 +234,12 @@ async fn open(
     shutdown: &Shutdown,
 ) -> Result<(Arc<Store<Object>>, Option<Arc<Etcd>>), Error> {
     let limits = store::Limits { keep: builtin.history, ..store::Limits::default() };
-    match &builtin.store {
+    let (medium, options) = match &builtin.store {
         Storage::Embedded { path } => {
             crate::pki::make_dir(path).map_err(|error| Error::Store(error.to_string()))?;
-            let file = path.join(STORE_FILE);
-            let opened = store::open(catalog.clone(), limits, |sink| {
-                Embedded::open(&file, Options::default(), sink).map(|log| log as Arc<dyn store::Log>)
-            });
-            let store = opened.map_err(|error| Error::Store(format!("{}: {error}", file.display())))?;
-            upkeep::spawn(upkeep::compaction(store.clone(), builtin.history), shutdown);
-            Ok((store, None))
+            (Medium::File(path.join(STORE_FILE)), Options::default())
         }
+        Storage::Memory => (Medium::memory(), Options { reserve_bytes: 0, ..Options::default() }),
         Storage::Etcd { endpoints, .. } => {
             let settings = etcd::Settings {
                 endpoints: endpoints.clone(),
@@ -260,9 +255,16 @@ async fn open(
                 started = Some(etcd.clone());
                 Ok::<_, Error>(etcd as Arc<dyn store::Log>)
             })?;
-            Ok((store, started))
+            return Ok((store, started));
         }
-    }
+    };
+    let place = if let Medium::File(file) = &medium { format!("{}: ", file.display()) } else { String::new() };
+    let opened = store::open(catalog.clone(), limits, |sink| {
+        Embedded::open_on(medium, options, sink).map(|log| log as Arc<dyn store::Log>)
+    });
+    let store = opened.map_err(|error| Error::Store(format!("{place}{error}")))?;
+    upkeep::spawn(upkeep::compaction(store.clone(), builtin.history), shutdown);
+    Ok((store, None))
 }
 
 /// The certificates for etcd, where it is one that wants them.

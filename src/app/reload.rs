@@ -28,7 +28,7 @@ pub(super) struct Swapped {
     pub(super) etcd: Option<Arc<Etcd>>,
 }
 
-/// Looks at the files until the shutdown.
+/// Looks at the files until the shutdown, if the server came from files.
 pub(super) fn run(config: Config, source: Source, swapped: Swapped, shutdown: &Shutdown) {
     let end = shutdown.clone();
     shutdown.spawn(async move {
@@ -40,6 +40,7 @@ pub(super) fn run(config: Config, source: Source, swapped: Swapped, shutdown: &S
 }
 
 async fn follow(mut config: Config, source: Source, swapped: Swapped) {
+    let Some(path) = &source.path else { return };
     let Swapped { cluster, tls, tokens, metrics, etcd } = swapped;
     let mut seen = marks(&config.files);
     loop {
@@ -49,7 +50,7 @@ async fn follow(mut config: Config, source: Source, swapped: Swapped) {
             continue;
         }
         seen = now;
-        match build(&source.path) {
+        match build(path) {
             Ok((next, parts)) => {
                 fixed(&config, &next);
                 tokens.swap(parts::tokens(&next, (parts.trust.keys.clone(), source.address)));

@@ -3,20 +3,14 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::Context;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::app::{self, App, Extra};
-use crate::identity::{Grant, Named, TokenSigner};
-use crate::pki::{self, Authority, Credential, Issued, Kubeconfig, Order};
-
-/// Certificates and tokens live so long; what is running renews them at two thirds of it.
-const LIFE: Duration = Duration::from_secs(24 * 3600);
-/// Authorities live so long.
-const AUTHORITY_LIFE: Duration = Duration::from_secs(365 * 24 * 3600);
-const ISSUER: &str = "https://kubernetes.default.svc";
+use crate::app::{self, App};
+use crate::pki::{self, Credential};
+use crate::sandbox::{self, Sandbox, Settings};
 
 /// Who gets a kubeconfig with a certificate: file, user, groups.
 const CLIENTS: [(&str, &str, &[&str]); 4] = [
@@ -66,13 +60,14 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 async fn up(args: &Args) -> anyhow::Result<ExitCode> {
     let home = Home::open(args)?;
     home.renew_server()?;
-    let app = App::start_with(&home.config, extra()).await?;
+    let app = App::start_with(&home.config, sandbox::extra()).await?;
     app.ready().await?;
     home.write_kubeconfigs(&app)?;
     home.greet(&app);
     let renewal = async {
         loop {
-            tokio::time::sleep(LIFE * 2 / 3).await;
+            // Certificates and tokens are renewed at two thirds of their life.
+            tokio::time::sleep(sandbox::LIFE * 2 / 3).await;
             if let Err(error) = home.renew_server().and_then(|()| home.write_kubeconfigs(&app)) {
                 tracing::error!(error = format!("{error:#}"), "the certificates were not renewed");
             }
@@ -89,8 +84,7 @@ async fn up(args: &Args) -> anyhow::Result<ExitCode> {
 struct Home {
     dir: PathBuf,
     config: PathBuf,
-    clients: Authority,
-    serving: Authority,
+    sandbox: Sandbox,
 }
 
 impl Home {
@@ -100,67 +94,37 @@ impl Home {
             Some(dir) => std::path::absolute(dir)?,
             None => state_home()?.join("portcullis"),
         };
-        let keys = dir.join("pki");
         pki::make_dir(&dir)?;
-        pki::make_dir(&keys)?;
-        let clients = Authority::open(&keys, "clients-ca", "portcullis clients", AUTHORITY_LIFE)?;
-        let serving = Authority::open(&keys, "serving-ca", "portcullis serving", AUTHORITY_LIFE)?;
-        Authority::open(&keys, "front-proxy-ca", "portcullis front proxy", AUTHORITY_LIFE)?;
-        if !keys.join("sa.key").exists() {
-            let (private, public) = pki::signing_key()?;
-            pki::write_private(&keys.join("sa.key"), private.as_bytes())?;
-            pki::write_public(&keys.join("sa.pub"), public.as_bytes())?;
-        }
+        let sandbox = Sandbox::open(&dir.join("pki"))?;
         let config = dir.join("portcullis.yaml");
         pki::write_private(&config, configuration(args, &dir)?.as_bytes())?;
-        Ok(Self { dir, config, clients, serving })
-    }
-
-    fn keys(&self) -> PathBuf {
-        self.dir.join("pki")
+        Ok(Self { dir, config, sandbox })
     }
 
     /// A fresh serving certificate; a running server takes it up by itself.
     fn renew_server(&self) -> anyhow::Result<()> {
-        let names = ["localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "127.0.0.1", "::1", "10.96.0.1"];
-        let issued = self.serving.issue(&Order::server("kube-apiserver", &names, LIFE))?;
+        let issued = self.sandbox.server()?;
+        let keys = self.dir.join("pki");
         // The key first: a reader in between finds a pair that does not match and tries again.
-        pki::write_private(&self.keys().join("server.key"), issued.key_pem().as_bytes())?;
-        pki::write_public(&self.keys().join("server.crt"), issued.certificate_pem().as_bytes())?;
+        pki::write_private(&keys.join("server.key"), issued.key_pem().as_bytes())?;
+        pki::write_public(&keys.join("server.crt"), issued.certificate_pem().as_bytes())?;
         Ok(())
     }
 
     fn write_kubeconfigs(&self, app: &App) -> anyhow::Result<()> {
         for (name, user, groups) in CLIENTS {
-            let issued: Issued = self.clients.issue(&Order::client(user, groups, LIFE))?;
+            let issued = self.sandbox.client(user, groups)?;
             let (certificate, key) = (issued.certificate_pem(), issued.key_pem());
             self.write_kubeconfig(app, name, Credential::Certificate { certificate: &certificate, key: &key })?;
         }
-        let token = self.proxy_token(app)?;
+        let token = self.sandbox.token(app, "kube-system", "kube-proxy")?;
         self.write_kubeconfig(app, "kube-proxy", Credential::Token(&token))
     }
 
     fn write_kubeconfig(&self, app: &App, name: &str, credential: Credential<'_>) -> anyhow::Result<()> {
-        let server = format!("https://{}", app.address());
-        let authority = self.serving.certificate_pem();
-        let kubeconfig = Kubeconfig { server: &server, authority: &authority, cluster: "portcullis", user: name, credential };
-        pki::write_private(&self.dir.join(format!("{name}.kubeconfig")), kubeconfig.render().as_bytes())?;
+        let kubeconfig = self.sandbox.kubeconfig(app.address(), name, credential);
+        pki::write_private(&self.dir.join(format!("{name}.kubeconfig")), kubeconfig.as_bytes())?;
         Ok(())
-    }
-
-    /// A token of the live account kube-system/kube-proxy.
-    fn proxy_token(&self, app: &App) -> anyhow::Result<String> {
-        let uid = app.account_uid("kube-system", "kube-proxy").context("there is no service account kube-system/kube-proxy")?;
-        let signer = TokenSigner::parse(&std::fs::read(self.keys().join("sa.key"))?, ISSUER)?;
-        let grant = Grant {
-            namespace: "kube-system".to_owned(),
-            account: Named { name: "kube-proxy".to_owned(), uid },
-            audiences: vec![ISSUER.to_owned()],
-            issued: SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs(),
-            lifetime: LIFE.as_secs(),
-            ..Grant::default()
-        };
-        Ok(signer.sign(&grant)?)
     }
 
     fn greet(&self, app: &App) {
@@ -184,10 +148,8 @@ fn state_home() -> anyhow::Result<PathBuf> {
     set("XDG_STATE_HOME").or_else(from_home).context("neither XDG_STATE_HOME nor HOME is set; say --dir")
 }
 
-/// The configuration that `serve` would read: JSON is YAML.
+/// The configuration that `serve` would read.
 fn configuration(args: &Args, dir: &Path) -> anyhow::Result<String> {
-    let keys = dir.join("pki");
-    let key = |name: &str| keys.join(name).display().to_string();
     let absolute = |path: &Option<PathBuf>| path.as_ref().map(std::path::absolute).transpose();
     let store = if args.etcd.is_empty() {
         json!({"embedded": {"path": dir.join("store")}})
@@ -196,40 +158,10 @@ fn configuration(args: &Args, dir: &Path) -> anyhow::Result<String> {
         let own = absolute(&args.etcd_key)?;
         json!({"etcd": {"endpoints": args.etcd, "certificateAuthority": authority, "certificate": certificate, "key": own}})
     };
-    let config = json!({
-        "apiVersion": "portcullis.dev/v1",
-        "kind": "Gateway",
-        "listen": {"address": args.address, "certificate": key("server.crt"), "key": key("server.key"), "drain": "2s"},
-        "health": {"address": args.health},
-        "authentication": {
-            "clientAuthorities": [key("clients-ca.crt")],
-            "serviceAccounts": {"issuers": [ISSUER], "verificationKeys": [key("sa.pub")], "signingKey": key("sa.key")},
-        },
-        // Without --use-service-account-credentials the controller manager does its controllers' work in its own name.
-        "policy": {"components": [{"name": "kube-controller-manager", "profile": "kube-controller-manager",
-            "allow": [{"verbs": ["patch", "update"], "apiGroups": [""], "resources": ["pods/status"]}]}]},
-        "backend": {"builtin": {"solo": true, "rootAuthority": key("serving-ca.crt"), "store": store}},
-        "log": {"format": "text", "access": false},
-    });
-    Ok(serde_json::to_string_pretty(&config)?)
+    let health = Some(args.health);
+    let settings = Settings { keys: dir.join("pki"), address: args.address, health, drain: DRAIN, store };
+    Ok(serde_json::to_string_pretty(&sandbox::configuration(&settings))?)
 }
 
-/// What a development cluster has besides the objects of every server: kube-proxy's account, the right of nodes to see each other, and
-/// that of the controller manager to report on pods.
-fn extra() -> Extra {
-    let role = |name: &str| json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name});
-    let binding = |name: &str, to: &str, subject: Value| json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": name}, "roleRef": role(to), "subjects": [subject]});
-    let nodes = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "system:nodes"});
-    let manager = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "system:kube-controller-manager"});
-    let proxy = json!({"kind": "ServiceAccount", "namespace": "kube-system", "name": "kube-proxy"});
-    Extra(vec![
-        json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "kube-proxy", "namespace": "kube-system"}}),
-        json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "portcullis:up:node-viewer"},
-            "rules": [{"apiGroups": [""], "resources": ["nodes"], "verbs": ["get", "list", "watch"]}]}),
-        binding("portcullis:up:node-viewer", "portcullis:up:node-viewer", nodes),
-        json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "portcullis:up:pod-reporter"},
-            "rules": [{"apiGroups": [""], "resources": ["pods/status"], "verbs": ["patch", "update"]}]}),
-        binding("portcullis:up:pod-reporter", "portcullis:up:pod-reporter", manager),
-        binding("portcullis:up:node-proxier", "system:node-proxier", proxy),
-    ])
-}
+/// How long requests under way have to end.
+const DRAIN: Duration = Duration::from_secs(2);

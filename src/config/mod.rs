@@ -15,7 +15,7 @@ use ipnet::IpNet;
 
 pub use file::{Mistake, Mistakes};
 pub use material::Material;
-pub use resolve::load;
+pub use resolve::{compose, load};
 
 use crate::identity::{Denylist, Expired, Limit};
 
@@ -163,6 +163,8 @@ pub enum Storage {
         /// Authority, certificate and key.
         tls: Option<Box<(Material, Material, Material)>>,
     },
+    /// In this process' memory: gone when it ends.
+    Memory,
 }
 
 /// How the process speaks.

@@ -1,5 +1,6 @@
 //! From the file to the [`Config`]: defaults, cross-checks, and the files it names.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -22,9 +23,20 @@ const KIND: &str = "Gateway";
 pub fn load(path: &Path) -> Result<Config, Vec<Mistake>> {
     let whole = |text: String| vec![Mistake { path: String::new(), text }];
     let text = std::fs::read_to_string(path).map_err(|error| whole(format!("cannot read {}: {error}", path.display())))?;
-    let root = Section::parse(&text).map_err(|mistake| vec![mistake])?;
     let folder = path.parent().unwrap_or(Path::new(".")).to_owned();
-    let mut reader = Reader { folder, files: vec![path.to_owned()], mistakes: Mistakes::default() };
+    read(&text, Reader { folder, given: &BTreeMap::new(), files: vec![path.to_owned()], mistakes: Mistakes::default() })
+}
+
+/// Reads a configuration that is in no file. What it names is taken from `given`, and from the disk where that has no such name.
+///
+/// # Errors
+/// As [`load`].
+pub fn compose(text: &str, given: &BTreeMap<PathBuf, Vec<u8>>) -> Result<Config, Vec<Mistake>> {
+    read(text, Reader { folder: PathBuf::new(), given, files: Vec::new(), mistakes: Mistakes::default() })
+}
+
+fn read(text: &str, mut reader: Reader<'_>) -> Result<Config, Vec<Mistake>> {
+    let root = Section::parse(text).map_err(|mistake| vec![mistake])?;
     let config = reader.config(root);
     let mistakes = reader.mistakes.into_vec();
     match config {
@@ -52,13 +64,15 @@ struct Limited {
 }
 
 /// The state of one reading.
-struct Reader {
+struct Reader<'a> {
     folder: PathBuf,
+    /// Files that are in memory.
+    given: &'a BTreeMap<PathBuf, Vec<u8>>,
     files: Vec<PathBuf>,
     mistakes: Mistakes,
 }
 
-impl Reader {
+impl Reader<'_> {
     /// Reads every section, also after a mistake; `None` when a part is missing that has no default.
     fn config(&mut self, mut root: Section) -> Option<Config> {
         self.header(&mut root);
@@ -237,7 +251,8 @@ impl Reader {
     fn builtin(&mut self, mut section: Section) -> Option<Builtin> {
         let store = section.optional_section("store", &mut self.mistakes);
         if store.is_none() {
-            self.mistakes.note(section.at("store"), "is required: `embedded: {path: ...}` or `etcd: {endpoints: [...]}`");
+            let text = "is required: `embedded: {path: ...}`, `etcd: {endpoints: [...]}` or, for tests, `memory: {}`";
+            self.mistakes.note(section.at("store"), text);
         }
         let store = store.and_then(|store| self.storage(store));
         let service_range = section.optional("serviceRange", &mut self.mistakes);
@@ -277,17 +292,22 @@ impl Reader {
     fn storage(&mut self, mut section: Section) -> Option<Storage> {
         let embedded = section.optional_section("embedded", &mut self.mistakes);
         let etcd = section.optional_section("etcd", &mut self.mistakes);
+        let memory = section.optional_section("memory", &mut self.mistakes);
         let path = section.at("etcd");
         section.end(&mut self.mistakes);
-        match (embedded, etcd) {
-            (Some(embedded), None) => self.embedded(embedded),
-            (None, Some(etcd)) => self.etcd(etcd),
-            (None, None) => {
-                self.mistakes.note(path, "one of `embedded` and `etcd` is required");
+        match (embedded, etcd, memory) {
+            (Some(embedded), None, None) => self.embedded(embedded),
+            (None, Some(etcd), None) => self.etcd(etcd),
+            (None, None, Some(memory)) => {
+                memory.end(&mut self.mistakes);
+                Some(Storage::Memory)
+            }
+            (None, None, None) => {
+                self.mistakes.note(path, "one of `embedded`, `etcd` and `memory` is required");
                 None
             }
-            (Some(_), Some(_)) => {
-                self.mistakes.note(path, "only one of `embedded` and `etcd` can hold the state");
+            _ => {
+                self.mistakes.note(path, "only one of `embedded`, `etcd` and `memory` can hold the state");
                 None
             }
         }
@@ -348,6 +368,9 @@ impl Reader {
     }
 
     fn material(&mut self, at: String, path: PathBuf, read: fn(&Path) -> Result<Material, String>) -> Option<Material> {
+        if let Some(pem) = self.given.get(&path) {
+            return Some(Material { path, pem: pem.clone() });
+        }
         let path = self.folder.join(path);
         self.files.push(path.clone());
         read(&path).map_err(|why| self.mistakes.note(at, why)).ok()
