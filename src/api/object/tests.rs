@@ -135,3 +135,14 @@ fn what_cannot_be_read_keeps_its_name() {
     assert_eq!(object.fault(), Some(("default/broken", "no JSON")));
     assert_eq!((object.namespace(), object.name(), object.at(Revision(4)).revision()), ("default", "broken", Revision(4)));
 }
+
+#[test]
+fn numbers_stay_to_their_last_digit() {
+    let kind = Arc::clone(Catalog::builtin().find("apps", "v1", "controllerrevisions").expect("controllerrevisions"));
+    let text = concat!(
+        r#"{"kind":"ControllerRevision","apiVersion":"apps/v1","metadata":{"name":"a"},"#,
+        r#""data":{"x":-9.223372036820369e+23},"revision":1}"#
+    );
+    let value = stored(&kind, text, 7).value();
+    assert_eq!(value["data"].to_string(), r#"{"x":-9.223372036820369e+23}"#);
+}

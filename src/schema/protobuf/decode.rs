@@ -167,7 +167,8 @@ impl<'t> Decoder<'t> {
                         self.item(item, content, &mut list, &|| Fault::Form("items".to_owned()))?;
                     }
                 }
-                Value::Array(list)
+                // As Go: what has no items is no list.
+                if list.is_empty() { Value::Null } else { Value::Array(list) }
             }
             _ => return Ok(None),
         }))

@@ -221,6 +221,16 @@ fn refuses_in_kubes_words() {
 }
 
 #[test]
+fn a_list_without_items_in_a_map_is_none() {
+    let schema = Schema::builtin("authorization.k8s.io", "v1", "SubjectAccessReview").unwrap();
+    for extra in [json!({"a": []}), json!({"a": null})] {
+        let bytes = schema.protobuf(&json!({"spec": {"extra": extra, "user": "u"}}));
+        let read = schema.read(&bytes, Encoding::Protobuf).unwrap().value;
+        assert_eq!(read["spec"]["extra"], json!({"a": null}));
+    }
+}
+
+#[test]
 fn bombs_are_refused() {
     let crd = Schema::builtin("apiextensions.k8s.io", "v1", "CustomResourceDefinition").unwrap();
     // `not` within `not`, each a message of one member.
