@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 CARGO ?= cargo
 
-.PHONY: help test lint docs deps oracle bench soak image
+.PHONY: help test lint docs deps oracle bench soak fuzz image
 help: ## this text
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
 
@@ -30,6 +30,9 @@ bench: ## CPU time per request, rates and memory, as the README's table has them
 
 soak: ## the long ones: ten thousand crash images, storms
 	PORTCULLIS_SOAK=1 PORTCULLIS_ETCD=$$(tools/etcd) $(CARGO) test --locked --release
+
+fuzz: ## every fuzz target for PORTCULLIS_FUZZ_SECONDS each (60); needs cargo-fuzz and a nightly toolchain
+	tools/fuzz
 
 image: ## the binary as the Dockerfile builds it; asserts its size and what it links
 	tools/image

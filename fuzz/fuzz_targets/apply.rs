@@ -31,13 +31,13 @@ fuzz_target!(|data: &[u8]| {
 
     let Ok(applied) = on_apply(&context(&b), Some(&made), &config, Force::Yes) else { return };
     let mut applied = applied.object;
+    owned_is_there(&schema, &applied);
     schema.normalise(&mut applied);
     let again = on_apply(&context(&b), Some(&applied), &config, Force::No).expect("nobody else owns it");
     let mut twice = again.object;
     schema.normalise(&mut twice);
     keep_times(&applied, &mut twice);
     assert_eq!(twice, applied);
-    owned_is_there(&schema, &applied);
 
     let mut updated = live.clone();
     let sent = Sent::take(&mut updated);

@@ -5,7 +5,7 @@ mod mutate;
 
 use portcullis::api::catalog::Catalog;
 use portcullis::api::kinds;
-use portcullis::schema::table::Gvk;
+use portcullis::schema::table::{Gvk, Shape, Table};
 use portcullis::schema::{Encoding, Schema, kind_of};
 use serde_json::Value;
 use std::sync::LazyLock;
@@ -52,4 +52,43 @@ pub fn fill(gvk: &Gvk, value: &mut Value) {
 pub fn two(data: &[u8]) -> Option<(&[u8], &[u8])> {
     let place = data.windows(SEPARATOR.len()).position(|window| window == SEPARATOR)?;
     Some((&data[..place], &data[place + SEPARATOR.len()..]))
+}
+
+/// What protobuf carries of an object: neither kind nor apiVersion of objects within it, and no difference between null and an empty list
+/// in a map.
+pub fn carried(schema: &Schema, value: &Value) -> Value {
+    let mut value = value.clone();
+    let root = schema.table().kind(schema.gvk()).map(Shape::Ref);
+    if let (Some(members), Some(map)) = (root.and_then(|root| schema.table().members(&root)), value.as_object_mut()) {
+        for field in members.fields() {
+            if let Some(value) = map.get_mut(&*field.name) {
+                strip(schema.table(), &field.shape, value);
+            }
+        }
+    }
+    value
+}
+
+fn strip(table: &Table, shape: &Shape, value: &mut Value) {
+    match (shape, value) {
+        (Shape::List(item), Value::Array(list)) => list.iter_mut().for_each(|value| strip(table, item, value)),
+        (Shape::Map(item), Value::Object(map)) => {
+            for value in map.values_mut() {
+                strip(table, item, value);
+                if value.as_array().is_some_and(Vec::is_empty) {
+                    *value = Value::Null;
+                }
+            }
+        }
+        (shape, Value::Object(map)) => {
+            for field in table.members(shape).map_or(&[][..], |members| members.fields()) {
+                if field.numbers.is_empty() {
+                    map.remove(&*field.name);
+                } else if let Some(value) = map.get_mut(&*field.name) {
+                    strip(table, &field.shape, value);
+                }
+            }
+        }
+        _ => {}
+    }
 }
