@@ -54,6 +54,11 @@ pub fn two(data: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((&data[..place], &data[place + SEPARATOR.len()..]))
 }
 
+/// Whether it is a list of objects: nobody sends those.
+pub fn is_list(schema: &Schema) -> bool {
+    schema.field(&["metadata", "continue"]).is_some()
+}
+
 /// What protobuf carries of an object: neither kind nor apiVersion of objects within it, and no difference between null and an empty list
 /// in a map.
 pub fn carried(schema: &Schema, value: &Value) -> Value {
