@@ -170,8 +170,8 @@ fn trust(config: &Config, mistakes: &mut Mistakes) -> Trust {
     let authorities = authorities.revoking(&revocation);
     let front_proxy = authentication.front_proxy.as_ref().map(|front| front_proxy(front, &revocation, mistakes));
     let denylist = authentication.denylist.clone();
-    let mut trust =
-        Trust { authorities, denylist, anonymous: Anonymous::of(authentication.anonymous.clone()), ..Trust::default() };
+    let anonymous = Anonymous::of(authentication.anonymous.clone());
+    let mut trust = Trust { authorities, front_proxy, denylist, anonymous, ..Trust::default() };
     let Some(accounts) = &authentication.service_accounts else { return trust };
     trust.issuers.clone_from(&accounts.issuers);
     trust.audiences.clone_from(&accounts.audiences);
