@@ -312,6 +312,34 @@ fn a_line_in_the_denylist_ends_all_that_is_open() {
     });
 }
 
+#[test]
+fn a_front_proxy_is_heard_and_nobody_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let proxies = Pki::new(&dir.path().join("proxies"), "ca");
+    let authority = proxies.path("ca.crt").display().to_string();
+    let cluster = Cluster::start_with(Store::Embedded, |config| {
+        let front = format!("frontProxy: {{authorities: [{authority}], names: [front], groups: [dev]}}");
+        config.replace("authentication:", &format!("authentication:\n  {front}"))
+    });
+    runtime().block_on(async {
+        let shown = |pki: &Pki, name: &str| Credentials { authority: cluster.pki.authority(), ..pki.client(name, name, &[]) };
+        let joe = [("x-remote-user", "joe"), ("x-remote-group", "dev"), ("x-remote-extra-a", "b")];
+        let front = cluster.connect(cluster.address(), &shown(&proxies, "front"), Protocol::Http2).await;
+        let who = whoami(&front, &joe).await.unwrap();
+        assert_eq!((&who["username"], &who["groups"]), (&json!("joe"), &json!(["dev", "system:authenticated"])));
+        assert_eq!(who["extra"], json!({"a": ["b"]}));
+        let beyond = whoami(&front, &[("x-remote-user", "joe"), ("x-remote-group", "system:masters")]).await;
+        assert_eq!(beyond.unwrap_err().status, StatusCode::UNAUTHORIZED);
+        let other = cluster.connect(cluster.address(), &shown(&proxies, "other"), Protocol::Http2).await;
+        assert_eq!(whoami(&other, &joe).await.unwrap_err().status, StatusCode::UNAUTHORIZED);
+        let eve = cluster.connect(cluster.address(), &shown(&cluster.pki, "eve"), Protocol::Http2).await;
+        assert_eq!(whoami(&eve, &joe).await.unwrap()["username"], "eve");
+        let map = cluster.client(Protocol::Http2).await;
+        let map = map.get("/api/v1/namespaces/kube-system/configmaps/extension-apiserver-authentication").await.json();
+        assert_eq!(map["data"]["requestheader-allowed-names"], "[\"front\"]", "{map}");
+    });
+}
+
 /// Asks until the answer has this status, 20 s at most; the connection stays open.
 async fn settle(client: &Client, status: StatusCode) {
     let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
