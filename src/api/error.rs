@@ -76,6 +76,23 @@ impl FieldError {
         Self::new(field, "FieldValueInvalid", with_detail(&format!("Invalid value: {}", quoted(value)), detail))
     }
 
+    /// The same for a value that is printed already.
+    pub(crate) fn invalid_as(field: impl Into<String>, printed: &str, detail: &str) -> Self {
+        Self::new(field, "FieldValueInvalid", with_detail(&format!("Invalid value: {printed}"), detail))
+    }
+
+    /// `Invalid value: detail`, where no value is told.
+    pub(crate) fn invalid_plain(field: impl Into<String>, detail: &str) -> Self {
+        Self::new(field, "FieldValueInvalid", with_detail("Invalid value", detail))
+    }
+
+    /// `Unsupported value: v: supported values: "A", "B"`, where `v` is printed already.
+    pub(crate) fn unsupported_as(field: impl Into<String>, printed: &str, supported: &[&str]) -> Self {
+        let list: Vec<String> = supported.iter().map(|value| quoted(value)).collect();
+        let body = format!("Unsupported value: {printed}: supported values: {}", list.join(", "));
+        Self::new(field, "FieldValueNotSupported", body)
+    }
+
     /// `Unsupported value: "v": supported values: "A", "B"`; the caller orders the values.
     pub(crate) fn unsupported(field: impl Into<String>, value: &Value, supported: &[&str]) -> Self {
         let list: Vec<String> = supported.iter().map(|value| quoted(value)).collect();
@@ -96,6 +113,13 @@ impl FieldError {
     /// `Not found: v`
     pub(crate) fn not_found(field: impl Into<String>, value: &Value) -> Self {
         Self::new(field, "FieldValueNotFound", format!("Not found: {}", printed(value)))
+    }
+
+    /// The same fault, told further: `Not found: v: detail`.
+    pub(crate) fn telling(mut self, detail: &str) -> Self {
+        self.body.push_str(": ");
+        self.body.push_str(detail);
+        self
     }
 
     /// `Too long: may not be more than N bytes`
@@ -247,7 +271,7 @@ fn with_detail(head: &str, detail: &str) -> String {
 }
 
 /// Errors that one refusal tells.
-const MOST: usize = 1000;
+pub(crate) const MOST: usize = 1000;
 
 #[cfg(test)]
 mod tests {

@@ -420,7 +420,7 @@ async fn settle(api: &Api, aim: &Aim<'_>, new: &mut Value, round: &mut Round) ->
     if !errors.is_empty() {
         return Err(error::invalid(Subject::kind(aim.kind, &name), &errors));
     }
-    kinds::warn(aim.kind, new, &mut round.warnings);
+    kinds::warn(aim.kind, new, None, &mut round.warnings);
     admission::validate(api, &aim.review(Operation::Create, &name, None), Some(new), &mut round.warnings).await?;
     match meta::text(new, "resourceVersion") {
         "" | "0" => {}
@@ -444,7 +444,7 @@ async fn admit_update(api: &Api, aim: &Aim<'_>, (new, old): (&mut Value, &Value)
     aim.kind.schema.normalise(new);
     let errors = kinds::check_update(aim.kind, aim.part, new, old);
     let outcome = if errors.is_empty() {
-        kinds::warn(aim.kind, new, &mut round.warnings);
+        kinds::warn(aim.kind, new, Some((aim.part, old)), &mut round.warnings);
         admission::validate(api, &review, Some(new), &mut round.warnings).await
     } else {
         Err(error::invalid(Subject::kind(aim.kind, aim.name), &errors))

@@ -5,7 +5,8 @@ use std::net::IpAddr;
 
 use serde_json::Value;
 
-use crate::api::error::FieldError;
+use crate::api::error::{self, FieldError};
+use crate::api::meta::name;
 
 /// A value of an object, and where it stands. Its path is only written out when there is a fault to tell.
 #[derive(Clone, Copy)]
@@ -38,9 +39,42 @@ impl<'v, 'p> Field<'v, 'p> {
         Field { value: &self.value[key], parent: Some(self), step: Step::Key(key) }
     }
 
+    /// An item of a list, or what kube-apiserver tells as one.
+    pub(super) fn index<'b>(&'b self, index: usize) -> Field<'v, 'b> {
+        Field { value: &self.value[index], parent: Some(self), step: Step::Index(index) }
+    }
+
     /// The same value at a path of another shape: for what kube-apiserver reports elsewhere than it stands.
     pub(super) fn as_at<'b>(&'b self, member: &'b str) -> Field<'v, 'b> {
         Field { value: self.value, parent: Some(self), step: Step::Member(member) }
+    }
+
+    /// Another value, told at this path.
+    pub(super) fn with<'w>(&self, value: &'w Value) -> Field<'w, 'p>
+    where
+        'v: 'w,
+    {
+        Field { value, parent: self.parent, step: self.step }
+    }
+
+    /// The same value under another name of its owner.
+    pub(super) fn renamed<'b>(&'b self, member: &'b str) -> Field<'v, 'b> {
+        Field { value: self.value, parent: self.parent, step: Step::Member(member) }
+    }
+
+    /// Whether it stands in a pod itself, not in a template of one.
+    pub(super) fn is_of_pod(&self) -> bool {
+        let mut first = None;
+        let mut at = Some(self);
+        while let Some(field) = at {
+            if let Step::Member(name) = field.step
+                && !name.is_empty()
+            {
+                first = Some(name);
+            }
+            at = field.parent;
+        }
+        first == Some("spec")
     }
 
     /// The items of a list: `spec.containers[0]`.
@@ -71,6 +105,21 @@ impl<'v, 'p> Field<'v, 'p> {
     /// The number, when it is one.
     pub(super) fn number(&self) -> Option<i64> {
         self.value.as_i64()
+    }
+
+    /// The number; 0 where there is none.
+    pub(super) fn count(&self) -> i64 {
+        self.number().unwrap_or(0)
+    }
+
+    /// Whether it is true.
+    pub(super) fn is_true(&self) -> bool {
+        *self.value == Value::Bool(true)
+    }
+
+    /// The texts of a list.
+    pub(super) fn texts<'b>(&'b self) -> impl Iterator<Item = &'v str> + use<'b, 'v, 'p> {
+        self.value.as_array().into_iter().flatten().map(|text| text.as_str().unwrap_or(""))
     }
 
     /// How many items or entries.
@@ -110,9 +159,37 @@ impl<'v, 'p> Field<'v, 'p> {
         FieldError::forbidden(self.to_string(), detail)
     }
 
+    /// `path: Invalid value: "text": detail`, for a value that kube-apiserver tells instead of the field's own.
+    pub(super) fn invalid_text(&self, text: &str, detail: &str) -> FieldError {
+        FieldError::invalid_text(self.to_string(), text, detail)
+    }
+
+    /// `path: Invalid value: printed: detail`, for what is printed as a structure of Go.
+    pub(super) fn invalid_as(&self, printed: &str, detail: &str) -> FieldError {
+        FieldError::invalid_as(self.to_string(), printed, detail)
+    }
+
+    /// `path: Invalid value: detail`, where no value is told.
+    pub(super) fn invalid_plain(&self, detail: &str) -> FieldError {
+        FieldError::invalid_plain(self.to_string(), detail)
+    }
+
+    /// `path: Too long: may not be more than N bytes`
+    pub(super) fn too_long(&self, most: usize) -> FieldError {
+        FieldError::too_long(self.to_string(), most)
+    }
+
+    /// `path: Duplicate value: "text"`, for a value that kube-apiserver tells instead of the field's own.
+    pub(super) fn duplicate_of(&self, text: &str) -> FieldError {
+        FieldError::duplicate_of(self.to_string(), &error::quoted(text))
+    }
+
     /// `path: Unsupported value: value: supported values: ...`
     pub(super) fn unsupported(&self, set: &[&str]) -> FieldError {
-        FieldError::unsupported(self.to_string(), self.value, set)
+        match self.value {
+            Value::Null => FieldError::unsupported(self.to_string(), &Value::from(""), set),
+            value => FieldError::unsupported(self.to_string(), value, set),
+        }
     }
 
     /// `path: Duplicate value: value`
@@ -122,7 +199,7 @@ impl<'v, 'p> Field<'v, 'p> {
 
     /// `path: Not found: value`
     pub(super) fn not_found(&self) -> FieldError {
-        FieldError::not_found(self.to_string(), self.value)
+        FieldError::not_found(self.to_string(), &Value::from(self.text()))
     }
 
     /// `path: Too many: N: must have at most M items`, when there are more.
@@ -162,10 +239,70 @@ impl<'v, 'p> Field<'v, 'p> {
         }
     }
 
+    /// The same for a text that must have the form also when it is empty.
+    pub(super) fn formed(&self, rule: fn(&str) -> Vec<String>, errors: &mut Vec<FieldError>) {
+        errors.extend(rule(self.text()).iter().map(|fault| self.invalid_text(self.text(), fault)));
+    }
+
+    /// A name that must be there and have its form.
+    pub(super) fn require_named(&self, rule: fn(&str) -> Vec<String>, errors: &mut Vec<FieldError>) {
+        if self.require(errors).is_empty() {
+            return;
+        }
+        self.named(rule, errors);
+    }
+
+    /// Labels, or another map in their form.
+    pub(super) fn labels(&self, errors: &mut Vec<FieldError>) {
+        for (key, value) in self.entries() {
+            errors.extend(name::qualified(key).iter().map(|fault| self.invalid_text(key, fault)));
+            errors.extend(name::label_value(value.text()).iter().map(|fault| self.invalid_text(value.text(), fault)));
+        }
+    }
+
+    /// Annotations: the form of their keys and their size.
+    pub(super) fn annotations(&self, errors: &mut Vec<FieldError>) {
+        if !self.is_empty() {
+            crate::api::meta::check_annotations(self.value, &self.to_string(), errors);
+        }
+    }
+
+    /// A label selector, if it is there.
+    pub(super) fn selector(&self, errors: &mut Vec<FieldError>) {
+        self.at("matchLabels").labels(errors);
+        for term in self.at("matchExpressions").items() {
+            if is_full(errors) {
+                return;
+            }
+            term.selector_term(errors);
+        }
+    }
+
+    fn selector_term(&self, errors: &mut Vec<FieldError>) {
+        let values = self.at("values");
+        match self.at("operator").text() {
+            "In" | "NotIn" if values.is_empty() => {
+                errors.push(values.required("must be specified when `operator` is 'In' or 'NotIn'"));
+            }
+            "Exists" | "DoesNotExist" if !values.is_empty() => {
+                errors.push(values.forbidden("may not be specified when `operator` is 'Exists' or 'DoesNotExist'"));
+            }
+            "In" | "NotIn" | "Exists" | "DoesNotExist" => {}
+            _ => errors.push(self.at("operator").invalid("not a valid selector operator")),
+        }
+        self.at("key").formed(name::qualified, errors);
+        for value in values.items() {
+            value.named(name::label_value, errors);
+        }
+    }
+
     /// A value that does not change.
     pub(super) fn immutable(&self, old: &Value, errors: &mut Vec<FieldError>) {
         if self.value != old {
-            errors.push(self.invalid("field is immutable"));
+            errors.push(match self.value {
+                Value::Null => self.invalid_text("null", "field is immutable"),
+                _ => self.invalid("field is immutable"),
+            });
         }
     }
 
@@ -185,8 +322,27 @@ impl<'v, 'p> Field<'v, 'p> {
 
     /// A port's number; an absent one is 0.
     pub(super) fn port(&self, errors: &mut Vec<FieldError>) {
-        if !(1..=65535).contains(&self.number().unwrap_or(0)) {
-            errors.push(self.invalid("must be between 1 and 65535, inclusive"));
+        if !(1..=65535).contains(&self.count()) {
+            errors.push(FieldError::invalid(
+                self.to_string(),
+                &Value::from(self.count()),
+                "must be between 1 and 65535, inclusive",
+            ));
+        }
+    }
+
+    /// A port's number, or its name in a container; an absent one is 0.
+    pub(super) fn port_or_name(&self, errors: &mut Vec<FieldError>) {
+        match self.value {
+            Value::String(_) => self.formed(name::port, errors),
+            _ => self.port(errors),
+        }
+    }
+
+    /// A number that, when it is there, is within bounds.
+    pub(super) fn within(&self, bounds: std::ops::RangeInclusive<i64>, errors: &mut Vec<FieldError>) {
+        if self.number().is_some_and(|number| !bounds.contains(&number)) {
+            errors.push(self.invalid(&format!("must be between {} and {}, inclusive", bounds.start(), bounds.end())));
         }
     }
 }
@@ -210,6 +366,12 @@ impl Field<'_, '_> {
     fn is_root(&self) -> bool {
         self.parent.is_none() && matches!(self.step, Step::Member(""))
     }
+}
+
+/// Whether there are as many errors as a refusal tells: what comes after them need not be found. A body can hold hundreds of
+/// thousands of faults; kube-apiserver would tell them all.
+pub(super) fn is_full(errors: &[FieldError]) -> bool {
+    errors.len() >= error::MOST
 }
 
 /// A text that must be there; its value.
@@ -262,10 +424,23 @@ pub(super) fn port_or_name(value: &Value, path: &str, errors: &mut Vec<FieldErro
     match value {
         Value::Null => {}
         Value::String(own) => {
-            errors.extend(crate::api::meta::name::port(own).iter().map(|fault| FieldError::invalid_text(path, own, fault)));
+            errors.extend(name::port(own).iter().map(|fault| FieldError::invalid_text(path, own, fault)));
         }
         number => port(number, path, errors),
     }
+}
+
+/// An address, also with zeros before its numbers: kube-apiserver bears them.
+pub(super) fn address(text: &str) -> Option<IpAddr> {
+    if let Ok(address) = text.parse() {
+        return Some(address);
+    }
+    let plain = |part: &str| {
+        let digits = (1..=3).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
+        digits.then(|| part.parse::<u8>().ok()).flatten()
+    };
+    let parts: Vec<u8> = text.split('.').map(plain).collect::<Option<_>>()?;
+    Some(IpAddr::from(<[u8; 4]>::try_from(parts).ok()?))
 }
 
 /// Why an address cannot be that of an endpoint.
@@ -339,7 +514,7 @@ pub(super) fn selector(selector: &Value, path: &str, errors: &mut Vec<FieldError
             }
         }
         let key = term["key"].as_str().unwrap_or("");
-        let faults = crate::api::meta::name::qualified(key);
+        let faults = name::qualified(key);
         errors.extend(faults.iter().map(|fault| FieldError::invalid_text(format!("{path}.key"), key, fault)));
     }
 }

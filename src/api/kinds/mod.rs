@@ -104,7 +104,16 @@ pub(crate) fn prepare_create(kind: &Kind, permit: &Permit, new: &mut Value) {
         ("", "persistentvolumes") => volume::prepare_create(new),
         ("", "persistentvolumeclaims") => new["status"] = serde_json::json!({"phase": "Pending"}),
         ("batch", "jobs") => job::prepare_create(new),
-        ("apps", "daemonsets") => workload::prepare_daemon(new, None),
+        ("apps", "deployments" | "replicasets" | "statefulsets" | "daemonsets") | ("", "replicationcontrollers") => {
+            pod::drop_disabled(&mut new["spec"]["template"]["spec"], &Value::Null);
+            if kind.plural == "daemonsets" {
+                workload::prepare_daemon(new, None);
+            }
+        }
+        ("", "podtemplates") => pod::drop_disabled(&mut new["template"]["spec"], &Value::Null),
+        ("batch", "cronjobs") => {
+            pod::drop_disabled(&mut new["spec"]["jobTemplate"]["spec"]["template"]["spec"], &Value::Null);
+        }
         ("certificates.k8s.io", "certificatesigningrequests") => signing::prepare_create(permit, new),
         _ => {}
     }
@@ -123,11 +132,22 @@ pub(crate) fn prepare_update(kind: &Kind, part: Part, new: &mut Value, old: &Val
     }
     match (kind.group.as_str(), kind.plural.as_str()) {
         ("", "pods") => pod::prepare_update(part, new, old),
+        ("apps", "deployments" | "replicasets" | "statefulsets" | "daemonsets") | ("", "replicationcontrollers") => {
+            pod::drop_disabled(&mut new["spec"]["template"]["spec"], &old["spec"]["template"]["spec"]);
+            if kind.plural == "daemonsets" && part == Part::Whole {
+                workload::prepare_daemon(new, Some(old));
+            }
+        }
+        ("", "podtemplates") => pod::drop_disabled(&mut new["template"]["spec"], &old["template"]["spec"]),
+        ("batch", "jobs") => pod::drop_disabled(&mut new["spec"]["template"]["spec"], &old["spec"]["template"]["spec"]),
+        ("batch", "cronjobs") => {
+            let template = |job: &Value| job["spec"]["jobTemplate"]["spec"]["template"]["spec"].clone();
+            pod::drop_disabled(&mut new["spec"]["jobTemplate"]["spec"]["template"]["spec"], &template(old));
+        }
         ("", "namespaces") if part == Part::Whole => namespace::prepare_update(new, old),
         ("", "secrets") => secret::prepare(new, Some(old)),
         ("", "services") if part == Part::Whole => service::prepare_update(new, old),
         ("", "persistentvolumes") if part == Part::Status => volume::stamp_phase(new, old),
-        ("apps", "daemonsets") if part == Part::Whole => workload::prepare_daemon(new, Some(old)),
         ("certificates.k8s.io", "certificatesigningrequests") => signing::prepare_update(part, new, old),
         _ => {}
     }
@@ -136,25 +156,41 @@ pub(crate) fn prepare_update(kind: &Kind, part: Part, new: &mut Value, old: &Val
 
 /// The faults of a new object.
 pub(crate) fn check_create(kind: &Kind, new: &Value) -> Vec<FieldError> {
-    let mut errors = meta::check(new, name_rule(kind), kind.namespaced);
-    check(kind, new, &mut errors);
+    let mut errors = Vec::new();
+    match (kind.group.as_str(), kind.plural.as_str()) {
+        ("", "pods") => pod::check_create(new, &mut errors),
+        ("batch", "jobs") => job::check(new, &mut errors),
+        _ => {
+            errors = meta::check(new, name_rule(kind), kind.namespaced);
+            check(kind, new, &mut errors);
+        }
+    }
     errors
 }
 
-/// The faults of an updated object.
+/// The faults of an updated object. kube-apiserver looks at the metadata of every kind, and then lets the kind look, which most often
+/// looks at the metadata again: the causes tell.
 pub(crate) fn check_update(kind: &Kind, part: Part, new: &Value, old: &Value) -> Vec<FieldError> {
     if part == Part::Binding {
         return Vec::new();
     }
-    // kube-apiserver checks metadata twice, generically and for the kind; the causes tell.
-    let mut errors = meta::check_update(new, old);
-    errors.extend(errors.clone());
-    let metadata = meta::check(new, name_rule(kind), kind.namespaced);
-    errors.extend(metadata.iter().cloned());
-    if part != Part::Status {
-        errors.extend(metadata);
-        check(kind, new, &mut errors);
-        check_change(kind, (part, new, old), &mut errors);
+    let mut errors = meta::check_any(new, kind.namespaced);
+    errors.extend(meta::check_update(new, old));
+    match (kind.group.as_str(), kind.plural.as_str()) {
+        ("", "pods") => pod::check_update(part, (new, old), &mut errors),
+        ("batch", "jobs") => job::check_update(part, (new, old), &mut errors),
+        ("batch", "cronjobs") => job::check_cron_update(part, (new, old), &mut errors),
+        ("apps", _) | ("", "replicationcontrollers" | "podtemplates") => {
+            workload::check_update(kind, part, (new, old), &mut errors);
+        }
+        _ => {
+            errors.extend(meta::check_change(new, old));
+            if part != Part::Status {
+                errors.extend(meta::check(new, name_rule(kind), kind.namespaced));
+                check(kind, new, &mut errors);
+                check_change(kind, (new, old), &mut errors);
+            }
+        }
     }
     errors
 }
@@ -162,20 +198,16 @@ pub(crate) fn check_update(kind: &Kind, part: Part, new: &Value, old: &Value) ->
 /// Rules of an object by itself.
 fn check(kind: &Kind, new: &Value, errors: &mut Vec<FieldError>) {
     match (kind.group.as_str(), kind.plural.as_str()) {
-        ("", "pods") => pod::check(new, errors),
-        ("", "podtemplates") => pod::check_template(&new["template"], "template", errors),
         ("", "configmaps") => config::check(new, errors),
         ("", "secrets") => secret::check(new, errors),
         ("", "services") => service::check(new, errors),
         ("", "nodes") => node::check(new, errors),
         ("", "persistentvolumes") => volume::check(new, errors),
         ("", "persistentvolumeclaims") => volume::check_claim(&new["spec"], "spec", errors),
-        ("", "replicationcontrollers") => workload::check_controller(new, errors),
         ("", "endpoints") => network::check_endpoints(new, errors),
         ("", "events") | ("events.k8s.io", "events") => event::check(kind, new, errors),
         ("", "limitranges") => cluster::check_limits(new, errors),
-        ("apps", "deployments" | "replicasets" | "statefulsets" | "daemonsets") => workload::check(kind, new, errors),
-        ("batch", "jobs") => job::check(&new["spec"], "spec", errors),
+        ("apps", _) | ("", "replicationcontrollers" | "podtemplates") => workload::check(kind, new, None, errors),
         ("batch", "cronjobs") => job::check_cron(new, errors),
         ("rbac.authorization.k8s.io", _) => rbac::check(kind, new, errors),
         ("coordination.k8s.io", "leases") => cluster::check_lease(new, errors),
@@ -195,17 +227,13 @@ fn check(kind: &Kind, new: &Value, errors: &mut Vec<FieldError>) {
 }
 
 /// Rules of a change.
-fn check_change(kind: &Kind, (part, new, old): (Part, &Value, &Value), errors: &mut Vec<FieldError>) {
+fn check_change(kind: &Kind, (new, old): (&Value, &Value), errors: &mut Vec<FieldError>) {
     match (kind.group.as_str(), kind.plural.as_str()) {
-        ("", "pods") => pod::check_change(part, new, old, errors),
         ("", "configmaps") => config::check_change(new, old, errors),
         ("", "secrets") => secret::check_change(new, old, errors),
         ("", "services") => service::check_change(new, old, errors),
         ("", "persistentvolumeclaims") => volume::check_claim_change(new, old, errors),
         ("", "nodes") => node::check_change(new, old, errors),
-        ("apps", "controllerrevisions") => field::immutable(&new["data"], &old["data"], "data", errors),
-        ("apps", _) => workload::check_change(kind, new, old, errors),
-        ("batch", "jobs") => job::check_change(new, old, errors),
         ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings") => rbac::check_change(new, old, errors),
         ("scheduling.k8s.io", "priorityclasses") => cluster::check_priority_change(new, old, errors),
         ("storage.k8s.io", "storageclasses") => cluster::check_storage_class_change(new, old, errors),
@@ -218,10 +246,19 @@ fn check_change(kind: &Kind, (part, new, old): (Part, &Value, &Value), errors: &
     }
 }
 
-/// What a client should know about an object that is taken.
-pub(crate) fn warn(kind: &Kind, new: &Value, warnings: &mut Vec<String>) {
-    if (kind.group.as_str(), kind.plural.as_str()) == ("", "pods") {
-        pod::warn(new, warnings);
+/// What a client should know about an object that is taken; `old` is what it was, and of which part there is something to say.
+pub(crate) fn warn(kind: &Kind, new: &Value, old: Option<(Part, &Value)>, warnings: &mut Vec<String>) {
+    let part = old.map_or(Part::Whole, |(part, _)| part);
+    if !matches!(part, Part::Whole | Part::Scale) {
+        return;
+    }
+    let stored = old.map(|(_, old)| old);
+    match (kind.group.as_str(), kind.plural.as_str()) {
+        // Nobody changes pods by hand.
+        ("", "pods") if stored.is_none() => pod::warn(new, warnings),
+        ("apps", _) | ("", "replicationcontrollers" | "podtemplates") => workload::warn(kind, new, stored, warnings),
+        ("batch", "jobs" | "cronjobs") => job::warn(kind, new, stored, warnings),
+        _ => {}
     }
 }
 

@@ -198,8 +198,9 @@ pub(crate) fn check(object: &Value, rule: NameRule, namespaced: bool) -> Vec<Fie
     let mut errors = Vec::new();
     let base = text(object, "generateName");
     if !base.is_empty() {
-        let masked = match base.strip_suffix('-') {
-            Some(head) if !head.is_empty() => format!("{head}a"),
+        // A name goes on after it: kube-apiserver looks at it without its last two characters.
+        let masked = match base.char_indices().rev().nth(1) {
+            Some((end, _)) if base.ends_with('-') => format!("{}a", &base[..end]),
             _ => base.to_owned(),
         };
         errors.extend(rule(&masked).iter().map(|fault| FieldError::invalid_text("metadata.generateName", base, fault)));
@@ -238,6 +239,21 @@ pub(crate) fn check_update(new: &Value, old: &Value) -> Vec<FieldError> {
             errors.push(FieldError::invalid(format!("metadata.{key}"), &new[key], "field is immutable"));
         }
     }
+    errors
+}
+
+/// The faults of a change of `metadata` as kinds look for them: once more, and with the names of finalizers.
+pub(crate) fn check_change(new: &Value, old: &Value) -> Vec<FieldError> {
+    let mut errors = check_update(new, old);
+    check_finalizer_names(&new["metadata"]["finalizers"], &mut errors);
+    errors
+}
+
+/// The faults of `metadata` that are the same for every kind: any segment of a path is a name.
+pub(crate) fn check_any(object: &Value, namespaced: bool) -> Vec<FieldError> {
+    let mut errors = check(object, name::segment, namespaced);
+    let path = "metadata.finalizers[";
+    errors.retain(|error| !error.field.starts_with(path));
     errors
 }
 
@@ -317,8 +333,13 @@ fn check_finalizers(finalizers: &Value, errors: &mut Vec<FieldError>) {
         let fault = format!("finalizer {ORPHAN} and {FOREGROUND} cannot be both set");
         errors.push(FieldError::invalid(path, finalizers, &fault));
     }
-    for (index, finalizer) in list.iter().enumerate() {
-        if !finalizer.contains('/') && ![ORPHAN, FOREGROUND, "kubernetes"].contains(finalizer) {
+    check_finalizer_names(finalizers, errors);
+}
+
+fn check_finalizer_names(finalizers: &Value, errors: &mut Vec<FieldError>) {
+    let path = "metadata.finalizers";
+    for (index, finalizer) in finalizers.as_array().into_iter().flatten().filter_map(Value::as_str).enumerate() {
+        if !finalizer.contains('/') && ![ORPHAN, FOREGROUND, "kubernetes"].contains(&finalizer) {
             let fault = "name is neither a standard finalizer name nor is it fully qualified";
             errors.push(FieldError::invalid_text(format!("{path}[{index}]"), finalizer, fault));
         }

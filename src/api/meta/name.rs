@@ -102,6 +102,37 @@ pub(crate) fn config_key(value: &str) -> Vec<String> {
     faults
 }
 
+/// Faults of a subdomain in which underscores are borne: where resolvers search.
+pub(crate) fn searched(value: &str) -> Vec<String> {
+    let mut faults = too_long(value, 253);
+    let word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let label = |label: &str| {
+        let bytes = label.strip_prefix('_').unwrap_or(label).as_bytes();
+        bytes.first().is_some_and(|byte| word(*byte))
+            && bytes.last().is_some_and(|byte| word(*byte))
+            && bytes.iter().all(|byte| word(*byte) || matches!(byte, b'-' | b'_'))
+    };
+    if value.is_empty() || !value.split('.').all(label) {
+        let form = "_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?";
+        faults.push(format!(
+            "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and must start \
+             and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '{form}(\\.{form})*')"
+        ));
+    }
+    faults
+}
+
+/// Faults of the name of a header of HTTP.
+pub(crate) fn header(value: &str) -> Vec<String> {
+    let sound = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    if sound {
+        return Vec::new();
+    }
+    let fault = "a valid HTTP header must consist of alphanumeric characters or '-' (e.g. 'X-Header-Name', regex used for \
+                 validation is '[-A-Za-z0-9]+')";
+    vec![fault.to_owned()]
+}
+
 /// Faults of the name of an environment variable.
 pub(crate) fn variable(value: &str) -> Vec<String> {
     let mut faults = Vec::new();

@@ -21,6 +21,11 @@ pub(super) fn fill(kind: &Kind, value: &mut Value) {
     of((&kind.group, &kind.version, &kind.kind), value);
 }
 
+/// What the containers of a pod's spec need at once of each resource: name and printed amount. `which` is `requests` or `limits`.
+pub(super) fn sum(spec: &Value, which: &str) -> Vec<(String, String)> {
+    resource::sum_of(spec, which)
+}
+
 /// Fills the defaults of a group, version and kind.
 fn of(kind: (&str, &str, &str), value: &mut Value) {
     let Value::Object(object) = value else { return };

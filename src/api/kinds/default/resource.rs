@@ -178,6 +178,19 @@ fn sum(spec: &mut Members, which: &str) -> Amounts {
     total
 }
 
+/// The same of a spec that is only read: name and printed amount.
+pub(super) fn sum_of(spec: &Value, which: &str) -> Vec<(String, String)> {
+    let mut copy = Members::new();
+    for list in ["containers", "initContainers"] {
+        let containers = spec[list].as_array().into_iter().flatten();
+        let slim = containers.map(|container| {
+            serde_json::json!({"resources": {which: container["resources"][which]}, "restartPolicy": container["restartPolicy"]})
+        });
+        copy.insert(list.to_owned(), slim.collect());
+    }
+    sum(&mut copy, which).into_iter().map(|(name, amount)| (name, amount.print())).collect()
+}
+
 fn amounts(container: &mut Members, which: &str) -> Amounts {
     let list = object(container, "resources").and_then(|resources| object(resources, which));
     let list = list.into_iter().flatten();

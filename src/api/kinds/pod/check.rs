@@ -1,272 +1,182 @@
-//! The rules of a pod's spec, alone or in a template (contract 7.5).
+//! The rules of a pod and of a template of one: everything that needs no older form (contract 7.5), in kube-apiserver's order.
 
 use serde_json::Value;
 
-use super::check_names;
+use super::container::{self, Pod};
+use super::volume;
+use super::{affinity, annotation, environment, resource, schedule, security, windows};
 use crate::api::error::FieldError;
-use crate::api::kinds::field::{entries, is_empty, items, not_negative, one_of, port, required};
-use crate::api::kinds::quantity::nanos;
+use crate::api::kinds::field::{Field, is_full};
 use crate::api::meta::{self, name};
 
-/// The rules of a pod.
-pub(in crate::api::kinds) fn check(new: &Value, errors: &mut Vec<FieldError>) {
-    check_spec(&new["spec"], "spec", errors);
+/// A pod by itself, its metadata included.
+pub(super) fn check_pod(new: &Value, errors: &mut Vec<FieldError>) {
+    let root = Field::new(new, "");
+    let (metadata, spec) = (root.at("metadata"), root.at("spec"));
+    errors.extend(meta::check(new, name::subdomain, true));
+    annotation::check(&metadata.at("annotations"), &spec, errors);
+    check_spec(&spec, metadata.at("name").text(), errors);
+    if spec.at("serviceAccountName").is_empty() {
+        check_tokens(&spec.at("volumes"), errors);
+    }
+    container::check_images(&spec.at("containers"), errors);
+    container::check_images(&spec.at("initContainers"), errors);
 }
 
-/// The rules of a pod template at `path`.
-pub(in crate::api::kinds) fn check_template(template: &Value, path: &str, errors: &mut Vec<FieldError>) {
-    let metadata = &template["metadata"];
-    meta::check_labels(&metadata["labels"], &format!("{path}.labels"), errors);
-    meta::check_annotations(&metadata["annotations"], &format!("{path}.annotations"), errors);
-    check_spec(&template["spec"], &format!("{path}.spec"), errors);
+/// A new pod.
+pub(in crate::api::kinds) fn check_create(new: &Value, errors: &mut Vec<FieldError>) {
+    check_pod(new, errors);
+    let root = Field::new(new, "");
+    let spec = root.at("spec");
+    if !spec.at("ephemeralContainers").is_empty() {
+        errors.push(spec.at("ephemeralContainers").forbidden("cannot be set on create"));
+    }
+    if !spec.at("nodeName").is_empty() && !spec.at("schedulingGates").is_empty() {
+        errors.push(spec.at("nodeName").forbidden("cannot be set until all schedulingGates have been cleared"));
+    }
+    annotation::check_agreement(&new["metadata"]["annotations"], &spec, errors);
 }
 
-/// The rules of a pod's spec at `path`.
-fn check_spec(spec: &Value, path: &str, errors: &mut Vec<FieldError>) {
-    check_volumes(&spec["volumes"], &format!("{path}.volumes"), errors);
-    check_containers(spec, path, errors);
-    one_of(&spec["restartPolicy"], &format!("{path}.restartPolicy"), &["Always", "OnFailure", "Never"], errors);
+/// A template of a pod.
+pub(in crate::api::kinds) fn check_template(template: &Field<'_, '_>, errors: &mut Vec<FieldError>) {
+    check_labels(template, errors);
+    let spec = template.at("spec");
+    check_spec(&spec, "", errors);
+    annotation::check_agreement(&template.value()["metadata"]["annotations"], &spec, errors);
+    if !spec.at("ephemeralContainers").is_empty() {
+        errors.push(spec.at("ephemeralContainers").forbidden("ephemeral containers not allowed in pod template"));
+    }
+}
+
+/// The labels and annotations of a template, which kube-apiserver tells without their `metadata`.
+pub(in crate::api::kinds) fn check_labels(template: &Field<'_, '_>, errors: &mut Vec<FieldError>) {
+    let metadata = template.at("metadata");
+    let (labels, annotations) = (template.at("labels"), template.at("annotations"));
+    labels.with(metadata.at("labels").value()).labels(errors);
+    let annotations = annotations.with(metadata.at("annotations").value());
+    annotations.annotations(errors);
+    annotation::check(&annotations, &template.at("spec"), errors);
+}
+
+/// A pod's spec; `pod` is the pod's name, empty in a template.
+fn check_spec(spec: &Field<'_, '_>, pod: &str, errors: &mut Vec<FieldError>) {
+    let grace = spec.at("terminationGracePeriodSeconds");
+    if grace.is_absent() {
+        errors.push(grace.required(""));
+    }
+    let volumes = volume::check(&spec.at("volumes"), pod, errors);
+    let claims = spec.at("resourceClaims");
+    let known = claims.items().map(|claim| claim.at("name").text()).filter(|name| !name.is_empty()).collect();
+    schedule::check_claims(&claims, errors);
+    let host_users = spec.at("hostUsers").value() != false;
+    let pod = Pod { volumes, claims: known, grace: grace.number(), host_users };
+    container::check_main(spec, &pod, errors);
+    container::check_initial(spec, &pod, errors);
+    container::check_ephemeral(spec, &pod, errors);
+    resource::check_pod(spec, &pod.claims, errors);
+    container::check_host_network(spec, errors);
+    if !is_full(errors) {
+        check_policies(spec, errors);
+        check_scheduling(spec, errors);
+        check_names(spec, errors);
+        check_rest(spec, errors);
+    }
+}
+
+fn check_policies(spec: &Field<'_, '_>, errors: &mut Vec<FieldError>) {
+    spec.at("restartPolicy").require_one_of(&["Always", "OnFailure", "Never"], errors);
     let policies = ["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"];
-    one_of(&spec["dnsPolicy"], &format!("{path}.dnsPolicy"), &policies, errors);
-    one_of(&spec["preemptionPolicy"], &format!("{path}.preemptionPolicy"), &["PreemptLowerPriority", "Never"], errors);
-    for (member, rule) in [
-        ("serviceAccountName", name::subdomain as fn(&str) -> Vec<String>),
-        ("nodeName", name::subdomain),
-        ("hostname", name::label),
-        ("subdomain", name::label),
-    ] {
-        let text = spec[member].as_str().unwrap_or("");
-        if !text.is_empty() {
-            let path = format!("{path}.{member}");
-            errors.extend(rule(text).iter().map(|fault| FieldError::invalid_text(&path, text, fault)));
-        }
-    }
-    meta::check_labels(&spec["nodeSelector"], &format!("{path}.nodeSelector"), errors);
-    let deadline = &spec["activeDeadlineSeconds"];
-    if deadline.as_i64().is_some_and(|seconds| !(1..=2_147_483_647).contains(&seconds)) {
-        errors.push(FieldError::invalid(
-            format!("{path}.activeDeadlineSeconds"),
-            deadline,
-            "must be between 1 and 2147483647, inclusive",
-        ));
-    }
-    check_tolerations(&spec["tolerations"], &format!("{path}.tolerations"), errors);
+    spec.at("dnsPolicy").require_one_of(&policies, errors);
+    spec.at("nodeSelector").labels(errors);
+    security::check_pod(spec, errors);
 }
 
-fn check_containers(spec: &Value, path: &str, errors: &mut Vec<FieldError>) {
-    if is_empty(&spec["containers"]) {
-        errors.push(FieldError::required(format!("{path}.containers"), ""));
-    }
-    let volumes: Vec<&str> =
-        spec["volumes"].as_array().into_iter().flatten().filter_map(|volume| volume["name"].as_str()).collect();
-    for list in ["containers", "initContainers", "ephemeralContainers"] {
-        let path = format!("{path}.{list}");
-        check_names(&spec[list], &path, errors);
-        for (path, container) in items(&spec[list], &path) {
-            check_container(container, &path, &volumes, errors);
-        }
-    }
-    let mains: Vec<&Value> = spec["containers"].as_array().into_iter().flatten().map(|container| &container["name"]).collect();
-    for (path, container) in items(&spec["initContainers"], &format!("{path}.initContainers")) {
-        if mains.contains(&&container["name"]) {
-            errors.push(FieldError::duplicate(format!("{path}.name"), &container["name"]));
-        }
-    }
+fn check_scheduling(spec: &Field<'_, '_>, errors: &mut Vec<FieldError>) {
+    affinity::check(&spec.at("affinity"), errors);
+    schedule::check_resolver(spec, errors);
+    schedule::check_readiness(&spec.at("readinessGates"), errors);
+    schedule::check_gates(&spec.at("schedulingGates"), errors);
+    affinity::check_spread(&spec.at("topologySpreadConstraints"), errors);
+    windows::check_host_processes(spec, errors);
+    check_host_users(spec, errors);
+    check_host_name(spec, errors);
 }
 
-fn check_container(container: &Value, path: &str, volumes: &[&str], errors: &mut Vec<FieldError>) {
-    let image = required(&container["image"], &format!("{path}.image"), errors);
-    if image.trim() != image {
-        let fault = "must not have leading or trailing whitespace";
-        errors.push(FieldError::invalid_text(format!("{path}.image"), image, fault));
-    }
-    one_of(&container["imagePullPolicy"], &format!("{path}.imagePullPolicy"), &["Always", "IfNotPresent", "Never"], errors);
-    let policy = format!("{path}.terminationMessagePolicy");
-    one_of(&container["terminationMessagePolicy"], &policy, &["File", "FallbackToLogsOnError"], errors);
-    for (path, item) in items(&container["ports"], &format!("{path}.ports")) {
-        check_port(item, &path, errors);
-    }
-    for (path, item) in items(&container["env"], &format!("{path}.env")) {
-        let own = required(&item["name"], &format!("{path}.name"), errors);
-        if !own.is_empty() {
-            let faults = name::variable(own);
-            errors.extend(faults.iter().map(|fault| FieldError::invalid_text(format!("{path}.name"), own, fault)));
-        }
-        if !is_empty(&item["value"]) && !item["valueFrom"].is_null() {
-            let fault = "may not be specified when `value` is not empty";
-            errors.push(FieldError::invalid_text(format!("{path}.valueFrom"), "", fault));
-        }
-    }
-    check_mounts(&container["volumeMounts"], &format!("{path}.volumeMounts"), volumes, errors);
-    check_resources(&container["resources"], &format!("{path}.resources"), errors);
-    for probe in ["livenessProbe", "readinessProbe", "startupProbe"] {
-        check_probe(&container[probe], &format!("{path}.{probe}"), errors);
-    }
+fn check_names(spec: &Field<'_, '_>, errors: &mut Vec<FieldError>) {
+    spec.at("serviceAccountName").named(name::subdomain, errors);
+    spec.at("nodeName").named(name::subdomain, errors);
+    spec.at("activeDeadlineSeconds").within(1..=2_147_483_647, errors);
+    spec.at("hostname").named(name::label, errors);
+    spec.at("subdomain").named(name::label, errors);
 }
 
-fn check_port(item: &Value, path: &str, errors: &mut Vec<FieldError>) {
-    let own = item["name"].as_str().unwrap_or("");
-    if !own.is_empty() {
-        let faults = name::port(own);
-        errors.extend(faults.iter().map(|fault| FieldError::invalid_text(format!("{path}.name"), own, fault)));
+fn check_rest(spec: &Field<'_, '_>, errors: &mut Vec<FieldError>) {
+    schedule::check_tolerations(&spec.at("tolerations"), errors);
+    schedule::check_aliases(&spec.at("hostAliases"), errors);
+    spec.at("priorityClassName").named(name::subdomain, errors);
+    let runtime = spec.at("runtimeClassName");
+    if !runtime.is_absent() {
+        runtime.formed(name::subdomain, errors);
     }
-    match item["containerPort"].as_i64() {
-        None | Some(0) => errors.push(FieldError::required(format!("{path}.containerPort"), "")),
-        Some(_) => port(&item["containerPort"], &format!("{path}.containerPort"), errors),
+    let preemption = spec.at("preemptionPolicy");
+    if !preemption.is_absent() {
+        preemption.require_one_of(&["PreemptLowerPriority", "Never"], errors);
     }
-    if item["hostPort"].as_i64().is_some_and(|number| number != 0) {
-        port(&item["hostPort"], &format!("{path}.hostPort"), errors);
+    let overhead = spec.at("overhead");
+    if !overhead.is_empty() {
+        resource::check_overhead(&overhead, errors);
     }
-    one_of(&item["protocol"], &format!("{path}.protocol"), &["SCTP", "TCP", "UDP"], errors);
+    windows::check_os(spec, errors);
+    environment::check_files(spec, errors);
 }
 
-fn check_mounts(mounts: &Value, path: &str, volumes: &[&str], errors: &mut Vec<FieldError>) {
-    let mut seen: Vec<&str> = Vec::new();
-    for (path, mount) in items(mounts, path) {
-        let own = required(&mount["name"], &format!("{path}.name"), errors);
-        if !own.is_empty() && !volumes.contains(&own) {
-            errors.push(FieldError::not_found(format!("{path}.name"), &mount["name"]));
-        }
-        let target = required(&mount["mountPath"], &format!("{path}.mountPath"), errors);
-        if seen.contains(&target) {
-            errors.push(FieldError::invalid_text(format!("{path}.mountPath"), target, "must be unique"));
-        }
-        seen.push(target);
-    }
-}
-
-/// Requests and limits of a container.
-fn check_resources(resources: &Value, path: &str, errors: &mut Vec<FieldError>) {
-    let limits = &resources["limits"];
-    for (kind, list) in [("limits", limits), ("requests", &resources["requests"])] {
-        for (own, amount) in entries(list) {
-            let path = format!("{path}.{kind}[{own}]");
-            errors.extend(name::qualified(own).iter().map(|fault| FieldError::invalid_text(&path, own, fault)));
-            if amount.as_str().and_then(nanos).is_some_and(|amount| amount < 0) {
-                errors.push(FieldError::invalid(path, amount, "must be greater than or equal to 0"));
+/// Tokens are for service accounts.
+fn check_tokens(volumes: &Field<'_, '_>, errors: &mut Vec<FieldError>) {
+    for volume in volumes.items() {
+        let projected = volume.at("projected");
+        for source in projected.at("sources").items() {
+            if is_full(errors) {
+                return;
+            }
+            let token = source.at("serviceAccountToken");
+            if !token.is_absent() {
+                errors.push(token.forbidden("must not be specified when serviceAccountName is not set"));
             }
         }
     }
-    for (own, request) in entries(&resources["requests"]) {
-        let Some(limit) = limits[own].as_str() else { continue };
-        if request.as_str().and_then(nanos) > nanos(limit) {
-            let fault = format!("must be less than or equal to {own} limit of {limit}");
-            errors.push(FieldError::invalid(format!("{path}.requests"), request, &fault));
-        }
-    }
 }
 
-fn check_probe(probe: &Value, path: &str, errors: &mut Vec<FieldError>) {
-    if probe.is_null() {
+/// A pod with users of its own shares nothing else with its node.
+fn check_host_users(spec: &Field<'_, '_>, errors: &mut Vec<FieldError>) {
+    if spec.at("hostUsers").value() != false {
         return;
     }
-    let handlers: Vec<&str> =
-        ["exec", "httpGet", "tcpSocket", "grpc"].into_iter().filter(|handler| !probe[*handler].is_null()).collect();
-    match handlers.as_slice() {
-        [] => errors.push(FieldError::required(path, "must specify a handler type")),
-        [_] => {}
-        [_, others @ ..] => {
-            for other in others {
-                errors.push(FieldError::forbidden(format!("{path}.{other}"), "may not specify more than 1 handler type"));
-            }
+    for (member, told) in [("hostNetwork", "hostNetwork"), ("hostPID", "HostPID"), ("hostIPC", "HostIPC")] {
+        if spec.at(member).is_true() {
+            errors.push(spec.at(told).forbidden("when `hostUsers` is false"));
         }
     }
-    for member in ["initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold"] {
-        not_negative(&probe[member], &format!("{path}.{member}"), errors);
-    }
+    container::each(spec, |container| {
+        let devices = container.at("volumeDevices");
+        if !devices.is_empty() {
+            errors.push(devices.forbidden("when `hostUsers` is false"));
+        }
+    });
 }
 
-fn check_volumes(volumes: &Value, path: &str, errors: &mut Vec<FieldError>) {
-    check_names(volumes, path, errors);
-    for (path, volume) in items(volumes, path) {
-        let sources: Vec<&String> =
-            entries(volume).filter(|(member, source)| *member != "name" && !source.is_null()).map(|(member, _)| member).collect();
-        match sources.as_slice() {
-            [] => errors.push(FieldError::required(path, "must specify a volume type")),
-            [_] => {}
-            [_, others @ ..] => {
-                for other in others {
-                    errors.push(FieldError::forbidden(format!("{path}.{other}"), "may not specify more than 1 volume type"));
-                }
-            }
-        }
+fn check_host_name(spec: &Field<'_, '_>, errors: &mut Vec<FieldError>) {
+    let own = spec.at("hostnameOverride");
+    if own.is_absent() {
+        return;
     }
-}
-
-fn check_tolerations(tolerations: &Value, path: &str, errors: &mut Vec<FieldError>) {
-    for (path, item) in items(tolerations, path) {
-        let (key, operator) = (item["key"].as_str().unwrap_or(""), item["operator"].as_str().unwrap_or(""));
-        if !key.is_empty() {
-            let faults = name::qualified(key);
-            errors.extend(faults.iter().map(|fault| FieldError::invalid_text(format!("{path}.key"), key, fault)));
-        } else if operator != "Exists" {
-            let fault = "operator must be Exists when `key` is empty, which means \"match all values and all keys\"";
-            errors.push(FieldError::invalid_text(format!("{path}.operator"), operator, fault));
-        }
-        if item["tolerationSeconds"].is_number() && item["effect"] != "NoExecute" {
-            let fault = "effect must be 'NoExecute' when `tolerationSeconds` is set";
-            errors.push(FieldError::invalid(
-                format!("{path}.effect"),
-                &Value::from(item["effect"].as_str().unwrap_or("")),
-                fault,
-            ));
-        }
-        if operator == "Exists" && !is_empty(&item["value"]) {
-            let fault = "value must be empty when `operator` is 'Exists'";
-            errors.push(FieldError::invalid(format!("{path}.operator"), &item["value"], fault));
-        }
-        one_of(&item["effect"], &format!("{path}.effect"), &["NoSchedule", "PreferNoSchedule", "NoExecute"], errors);
+    if spec.at("setHostnameAsFQDN").is_true() {
+        errors.push(own.forbidden("may not be specified when setHostnameAsFQDN is true"));
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn faults_of_a_spec() {
-        let container = json!({"name": "c", "image": "i"});
-        let with = |more: Value| {
-            let mut own = container.clone();
-            for (key, value) in entries(&more) {
-                own[key] = value.clone();
-            }
-            json!({"containers": [own]})
-        };
-        let rows = [
-            (with(json!({})), ""),
-            (json!({}), "spec.containers: Required value"),
-            (json!({"containers": [{"image": "i"}]}), "spec.containers[0].name: Required value"),
-            (json!({"containers": [{"name": "c"}]}), "spec.containers[0].image: Required value"),
-            (json!({"containers": [container, container]}), "spec.containers[1].name: Duplicate value: \"c\""),
-            (
-                with(json!({"volumeMounts": [{"name": "x", "mountPath": "/x"}]})),
-                "spec.containers[0].volumeMounts[0].name: Not found: \"x\"",
-            ),
-            (
-                with(json!({"ports": [{"containerPort": 70000}]})),
-                "spec.containers[0].ports[0].containerPort: Invalid value: 70000: must be between 1 and 65535, inclusive",
-            ),
-            (
-                with(json!({"resources": {"requests": {"cpu": "2"}, "limits": {"cpu": "1"}}})),
-                "spec.containers[0].resources.requests: Invalid value: \"2\": must be less than or equal to cpu limit of 1",
-            ),
-            (
-                json!({"containers": [container], "restartPolicy": "Sometimes"}),
-                "spec.restartPolicy: Unsupported value: \"Sometimes\": supported values: \"Always\", \"OnFailure\", \"Never\"",
-            ),
-            (
-                json!({"containers": [container], "volumes": [{"name": "v"}]}),
-                "spec.volumes[0]: Required value: must specify a volume type",
-            ),
-        ];
-        for (spec, expected) in rows {
-            let mut errors = Vec::new();
-            check_spec(&spec, "spec", &mut errors);
-            let all: Vec<String> = errors.iter().map(ToString::to_string).collect();
-            assert_eq!(all.join("; "), expected);
-        }
+    if spec.at("hostNetwork").is_true() {
+        errors.push(own.forbidden("may not be specified when hostNetwork is true"));
     }
+    if own.text().len() > 64 {
+        errors.push(own.too_long(64));
+    }
+    own.formed(name::subdomain, errors);
 }
