@@ -13,6 +13,7 @@ use serde::Serialize;
 use crate::body::{Body, Response};
 use crate::identity;
 use crate::policy::Denied;
+use crate::request::{Media, Query, Untransformed};
 use crate::store::StoreError;
 
 /// A failure as the client sees it.
@@ -50,13 +51,17 @@ pub struct Plain {
     pub retry_after: Option<u32>,
 }
 
-/// How a client wants a Status written. Protobuf clients take JSON too (client-go decodes by the content type of the answer).
+/// How a client wants a Status written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// One line, ended by a newline.
     Compact,
     /// Indented by two spaces.
     Indented,
+    /// As YAML.
+    Yaml,
+    /// As protobuf.
+    Protobuf,
 }
 
 /// The `details` of a Status. `Some(Details::default())` is written as `{}`.
@@ -156,15 +161,23 @@ impl Status {
         match form {
             Form::Compact => self.to_json(),
             Form::Indented => serde_json::to_vec_pretty(&self.wire()).unwrap_or_default(),
+            Form::Yaml => crate::schema::yaml(&self.to_json()).unwrap_or_default(),
+            Form::Protobuf => {
+                let schema = crate::schema::Schema::builtin("", "v1", "Status");
+                schema.and_then(|schema| schema.protobuf(&self.to_json()).ok()).unwrap_or_default()
+            }
         }
     }
 
     /// The answer.
+    ///
+    /// What says that nothing is acceptable is indented JSON for everybody.
     pub fn answer(&self, form: Form) -> Response {
+        let form = if self.code == StatusCode::NOT_ACCEPTABLE { Form::Indented } else { form };
         let mut response = Response::new(Body::full(self.write(form)));
         *response.status_mut() = self.code;
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(form.media().name()));
         if let Some(seconds) = self.details.as_ref().map(|details| details.retry_after_seconds).filter(|seconds| *seconds > 0) {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
@@ -233,18 +246,27 @@ impl Refusal {
 }
 
 impl Form {
-    /// What a client wants: the query `pretty`, then `pretty=1` with the media type, then what people use.
+    /// What a client wants: an encoding that it accepts, and indented JSON when it accepts none, or asks for that, or is one of those that
+    /// people use.
     pub fn of(uri: &Uri, headers: &HeaderMap) -> Self {
-        let asked = uri
-            .query()
-            .filter(|query| query.contains("pretty"))
-            .and_then(|query| query.split('&').find_map(|pair| pair.strip_prefix("pretty=")).filter(|value| !value.is_empty()));
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let indented = match asked {
-            Some(value) => matches!(value, "1" | "t" | "T" | "true" | "TRUE" | "True"),
-            None => text(ACCEPT).contains("pretty=1") || PEOPLE.iter().any(|agent| text(USER_AGENT).starts_with(agent)),
-        };
-        if indented { Self::Indented } else { Self::Compact }
+        let Some(accepted) = Untransformed::of(text(ACCEPT)) else { return Self::Indented };
+        let asked = Query::parse(uri.query().unwrap_or_default()).pretty();
+        let person = || PEOPLE.iter().any(|agent| text(USER_AGENT).starts_with(agent));
+        match accepted.media {
+            Media::Yaml => Self::Yaml,
+            Media::Protobuf => Self::Protobuf,
+            Media::Json if accepted.pretty || asked.unwrap_or_else(person) => Self::Indented,
+            Media::Json => Self::Compact,
+        }
+    }
+
+    fn media(self) -> Media {
+        match self {
+            Self::Compact | Self::Indented => Media::Json,
+            Self::Yaml => Media::Yaml,
+            Self::Protobuf => Media::Protobuf,
+        }
     }
 }
 
@@ -409,6 +431,9 @@ mod tests {
             ("/?pretty=", "", "Wget/1", Form::Indented),
             ("/?pretty=yes", "", "Wget/1", Form::Compact),
             ("/", "application/json;pretty=1", "", Form::Indented),
+            ("/", "application/vnd.kubernetes.protobuf,application/json", "curl/8", Form::Protobuf),
+            ("/", "application/yaml", "", Form::Yaml),
+            ("/", "text/html", "", Form::Indented),
         ];
         for (uri, accept, agent, form) in rows {
             let mut headers = HeaderMap::new();

@@ -5,7 +5,8 @@ use http::{HeaderMap, StatusCode};
 
 use super::Call;
 use super::route::Action;
-use crate::request::{Query, quote};
+pub use crate::request::Media;
+use crate::request::{Clause, Query, quote};
 use crate::status::{Details, Status};
 
 /// The negotiated form of an answer.
@@ -33,15 +34,6 @@ pub enum Include {
     Object,
 }
 
-/// The encodings of answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the names say it all")]
-pub enum Media {
-    Json,
-    Yaml,
-    Protobuf,
-}
-
 /// What is made of the objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
@@ -49,10 +41,10 @@ pub enum Form {
     Whole,
     /// A Table of this version of `meta.k8s.io`.
     Table(&'static str),
-    /// PartialObjectMetadata.
-    Metadata,
-    /// PartialObjectMetadataList.
-    MetadataList,
+    /// PartialObjectMetadata of this version of `meta.k8s.io`.
+    Metadata(&'static str),
+    /// PartialObjectMetadataList of this version of `meta.k8s.io`.
+    MetadataList(&'static str),
     /// Aggregated discovery.
     Groups,
 }
@@ -68,34 +60,6 @@ pub enum Place {
     Discovery,
     /// Any other document.
     Document,
-}
-
-/// One clause of the header.
-struct Clause<'a> {
-    kind: &'a str,
-    quality: f32,
-    wanted: Wanted<'a>,
-}
-
-/// The parameters that count.
-#[derive(Default)]
-struct Wanted<'a> {
-    form: &'a str,
-    group: &'a str,
-    version: &'a str,
-    stream: &'a str,
-    pretty: bool,
-}
-
-impl Media {
-    /// The Content-Type.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Json => "application/json",
-            Self::Yaml => "application/yaml",
-            Self::Protobuf => "application/vnd.kubernetes.protobuf",
-        }
-    }
 }
 
 impl Accept {
@@ -114,7 +78,10 @@ impl Accept {
     /// 406 when nothing is acceptable, 400 for an unknown `includeObject` of a Table.
     pub fn negotiate(headers: &HeaderMap, query: &str, place: Place) -> Result<Self, Status> {
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let (media, form, asked_pretty) = choose(text(ACCEPT), place).ok_or_else(|| not_acceptable(place))?;
+        let (media, form, asked_pretty) = choose(text(ACCEPT), place).ok_or_else(|| not_acceptable(Place::Resource))?;
+        if place == Place::Watch && !media.streams() {
+            return Err(not_acceptable(place));
+        }
         let agent = text(USER_AGENT);
         let person = PEOPLE.iter().any(|prefix| agent.starts_with(prefix));
         let query = Query::parse(query);
@@ -136,8 +103,7 @@ impl Accept {
 pub(super) fn not_acceptable(place: Place) -> Status {
     let served = match place {
         Place::Watch => "application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch",
-        Place::Discovery | Place::Document => "application/json, application/yaml",
-        Place::Resource => "application/json, application/yaml, application/vnd.kubernetes.protobuf",
+        _ => "application/json, application/yaml, application/vnd.kubernetes.protobuf",
     };
     unacceptable(format!("only the following media types are accepted: {served}"))
 }
@@ -159,78 +125,46 @@ fn include(query: &Query<'_>) -> Result<Include, Status> {
     }
 }
 
-/// The first acceptable clause, best quality first. Protobuf is answered only where nothing else will do.
+/// The first clause that can be met. The aggregated form of discovery is taken wherever in the header it is asked for.
 fn choose(header: &str, place: Place) -> Option<(Media, Form, bool)> {
-    if header.trim().is_empty() {
+    if header.is_empty() {
         return Some((Media::Json, Form::Whole, false));
     }
-    let mut clauses: Vec<Clause<'_>> = header.split(',').take(CLAUSES).map(clause).collect();
-    clauses.sort_by(|a, b| b.quality.total_cmp(&a.quality));
-    let fits = |media: &[Media]| {
-        let mut pairs = clauses.iter().flat_map(|clause| media.iter().map(move |media| (clause, *media)));
+    let clauses = Clause::all(header);
+    let find = |place: Place| {
+        let mut pairs = clauses.iter().flat_map(|clause| Media::ALL.map(|media| (clause, media)));
         pairs.find_map(|(clause, media)| {
-            let form = clause.takes(media).then(|| clause.form(media, place))??;
-            Some((media, form, clause.wanted.pretty))
+            let form = (clause.takes(media) && clause.fits(media)).then(|| form(clause, media, place))??;
+            Some((media, form, clause.parameter("pretty") == "1"))
         })
     };
-    let text: &[Media] = if place == Place::Watch { &[Media::Json] } else { &[Media::Json, Media::Yaml] };
-    let binary: &[Media] = if matches!(place, Place::Resource | Place::Watch) { &[Media::Protobuf] } else { &[] };
-    fits(text).or_else(|| fits(binary))
+    if place == Place::Discovery { find(place).or_else(|| find(Place::Document)) } else { find(place) }
 }
 
-fn clause(text: &str) -> Clause<'_> {
-    let mut parts = text.split(';').map(str::trim);
-    let kind = parts.next().unwrap_or_default();
-    let (mut quality, mut wanted) = (1.0, Wanted::default());
-    for (name, value) in parts.filter_map(|part| part.split_once('=')) {
-        match name.trim() {
-            "q" => quality = value.trim().parse().unwrap_or(1.0),
-            "as" => wanted.form = value,
-            "g" => wanted.group = value,
-            "v" => wanted.version = value,
-            "stream" => wanted.stream = value,
-            "pretty" => wanted.pretty = value == "1",
-            _ => {}
-        }
+/// The form a clause asks for, if the place has it.
+fn form(clause: &Clause<'_>, media: Media, place: Place) -> Option<Form> {
+    let asked = (clause.parameter("as"), clause.parameter("g"), clause.parameter("v"));
+    if !clause.transforms() {
+        return (place != Place::Discovery).then_some(Form::Whole);
     }
-    Clause { kind, quality, wanted }
-}
-
-impl Clause<'_> {
-    fn takes(&self, media: Media) -> bool {
-        let kind = self.kind.to_ascii_lowercase();
-        kind == media.name() || (media == Media::Json && matches!(kind.as_str(), "*/*" | "application/*"))
-    }
-
-    /// The form, if the place allows it.
-    fn form(&self, media: Media, place: Place) -> Option<Form> {
-        let wanted = &self.wanted;
-        let streams = wanted.stream.is_empty() || (place == Place::Watch && wanted.stream == "watch");
-        if !streams {
-            return None;
+    let version = match asked.2 {
+        "v1" => "meta.k8s.io/v1",
+        "v1beta1" => "meta.k8s.io/v1beta1",
+        _ => "",
+    };
+    match (asked, place) {
+        (("APIGroupDiscoveryList", "apidiscovery.k8s.io", "v2"), Place::Discovery) => Some(Form::Groups),
+        ((_, "meta.k8s.io", _), Place::Resource | Place::Watch) if version.is_empty() => None,
+        (("Table", "meta.k8s.io", _), Place::Resource | Place::Watch) => {
+            (media != Media::Protobuf).then_some(Form::Table(version))
         }
-        let meta = wanted.group == "meta.k8s.io" && matches!(place, Place::Resource | Place::Watch);
-        match wanted.form {
-            "" => Some(Form::Whole),
-            "Table" if meta && media != Media::Protobuf => match wanted.version {
-                "v1" => Some(Form::Table("meta.k8s.io/v1")),
-                "v1beta1" => Some(Form::Table("meta.k8s.io/v1beta1")),
-                _ => None,
-            },
-            "PartialObjectMetadata" if meta && wanted.version == "v1" => Some(Form::Metadata),
-            "PartialObjectMetadataList" if meta && wanted.version == "v1" => Some(Form::MetadataList),
-            "APIGroupDiscoveryList" if place == Place::Discovery && wanted.group == "apidiscovery.k8s.io" => {
-                (wanted.version == "v2" && media == Media::Json).then_some(Form::Groups)
-            }
-            _ => None,
-        }
+        (("PartialObjectMetadata", "meta.k8s.io", _), Place::Resource | Place::Watch) => Some(Form::Metadata(version)),
+        (("PartialObjectMetadataList", "meta.k8s.io", _), Place::Resource | Place::Watch) => Some(Form::MetadataList(version)),
+        _ => None,
     }
 }
 
 const PEOPLE: [&str; 3] = ["curl", "Wget", "Mozilla/5.0"];
-
-/// As many clauses are read; a header has no more in earnest.
-const CLAUSES: usize = 32;
 
 #[cfg(test)]
 mod tests {
@@ -249,20 +183,26 @@ mod tests {
             ("text/html, application/*;q=0.8", Place::Resource, Some((Json, Whole))),
             ("application/yaml", Place::Resource, Some((Yaml, Whole))),
             ("application/json;q=0.5,application/yaml", Place::Resource, Some((Yaml, Whole))),
-            ("application/yaml", Place::Watch, None),
-            ("application/vnd.kubernetes.protobuf,application/json", Place::Resource, Some((Json, Whole))),
+            ("application/yaml", Place::Watch, Some((Yaml, Whole))),
+            ("application/vnd.kubernetes.protobuf,application/json", Place::Resource, Some((Protobuf, Whole))),
+            ("application/json,application/vnd.kubernetes.protobuf", Place::Resource, Some((Json, Whole))),
+            ("application/vnd.kubernetes.protobuf;as=Table;v=v1;g=meta.k8s.io,application/json", Place::Resource, Some((Json, Whole))),
+            ("application/vnd.kubernetes.protobuf;as=PartialObjectMetadata;v=v1;g=meta.k8s.io", Place::Watch, Some((Protobuf, Metadata("meta.k8s.io/v1")))),
             ("application/vnd.kubernetes.protobuf", Place::Resource, Some((Protobuf, Whole))),
             ("application/vnd.kubernetes.protobuf;stream=watch", Place::Watch, Some((Protobuf, Whole))),
             ("application/json;stream=watch", Place::Watch, Some((Json, Whole))),
-            ("application/json;stream=watch", Place::Resource, None),
+            ("application/json;stream=watch", Place::Resource, Some((Json, Whole))),
+            ("application/yaml;stream=watch", Place::Resource, None),
             ("text/plain", Place::Resource, None),
             (TABLE, Place::Resource, Some((Json, Table("meta.k8s.io/v1")))),
             ("application/json;as=Table;v=v1beta1;g=meta.k8s.io", Place::Watch, Some((Json, Table("meta.k8s.io/v1beta1")))),
             ("application/json;as=Table;v=v2;g=meta.k8s.io,application/json", Place::Resource, Some((Json, Whole))),
             ("application/json;as=Other;v=v1;g=meta.k8s.io", Place::Resource, None),
             (TABLE, Place::Document, None),
-            ("application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io", Place::Resource, Some((Json, Metadata))),
+            ("application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io", Place::Resource, Some((Json, Metadata("meta.k8s.io/v1")))),
             (AGGREGATED, Place::Discovery, Some((Json, Groups))),
+            ("application/json,application/vnd.kubernetes.protobuf;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList", Place::Discovery, Some((Protobuf, Groups))),
+            ("application/vnd.kubernetes.protobuf", Place::Discovery, Some((Protobuf, Whole))),
             (AGGREGATED, Place::Document, Some((Json, Whole))),
             (AGGREGATED, Place::Resource, Some((Json, Whole))),
             ("application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList", Place::Discovery, None),

@@ -16,7 +16,7 @@ use super::refusal;
 use super::render::Render;
 use super::table::Columns;
 use crate::body::{Body, Response};
-use crate::schema::Schema;
+use crate::schema::{Encoding, Schema, protobuf_envelope};
 use crate::status::Status;
 use crate::store::Revision;
 
@@ -28,13 +28,17 @@ pub fn object(kind: &std::sync::Arc<Kind>, accept: &Accept, code: StatusCode, ob
     if let Some((name, cause)) = object.fault() {
         return Err(refusal::undecodable(name, cause));
     }
-    if accept.form == Form::MetadataList {
+    if matches!(accept.form, Form::MetadataList(_)) {
         let message =
             format!("you requested PartialObjectMetadataList, but the requested object is not a list (*{})", go_type(kind));
         return Err(accept::unacceptable(message));
     }
+    let render = Render::new(kind, accept);
+    if accept.media == Media::Protobuf {
+        return whole(accept, code, render.binary(object));
+    }
     let mut json = Vec::with_capacity(object.bytes().len() + 1);
-    Render::new(kind, accept).document(object, Some(Columns::of(kind)), &mut json);
+    render.document(object, Some(Columns::of(kind)), &mut json);
     finish(accept, code, json)
 }
 
@@ -61,9 +65,14 @@ pub fn finish(accept: &Accept, code: StatusCode, json: Vec<u8>) -> Result<Respon
     let body = match accept.media {
         Media::Json if accept.pretty => pretty(&json),
         Media::Json => line(json),
-        Media::Yaml => yaml(&json)?,
+        Media::Yaml => crate::schema::yaml(&json).map_err(Status::internal)?,
         Media::Protobuf => protobuf(&json)?,
     };
+    whole(accept, code, body)
+}
+
+/// A body in the negotiated encoding, compressed when it is large.
+fn whole(accept: &Accept, code: StatusCode, body: Vec<u8>) -> Result<Response, Status> {
     let response = respond(code, accept.media.name(), Body::empty());
     Ok(if accept.gzip && body.len() > LARGE { compressed(response, &body)? } else { response.map(|_| Body::full(body)) })
 }
@@ -83,23 +92,19 @@ pub(super) fn pretty(json: &[u8]) -> Vec<u8> {
     out
 }
 
-/// The encodings of a whole document that are no JSON.
-pub(super) fn yaml(json: &[u8]) -> Result<Vec<u8>, Status> {
-    let value: Value = serde_json::from_slice(json).map_err(Status::internal)?;
-    serde_yaml::to_string(&value).map(String::into_bytes).map_err(Status::internal)
-}
-
 /// The protobuf form of a document that says its own type.
 pub(super) fn protobuf(json: &[u8]) -> Result<Vec<u8>, Status> {
-    let value: Value = serde_json::from_slice(json).map_err(Status::internal)?;
-    let (api_version, kind) = (value["apiVersion"].as_str().unwrap_or_default(), value["kind"].as_str().unwrap_or_default());
-    let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
-    let schema = Schema::builtin(group, version, kind).ok_or_else(|| {
+    let (api_version, kind) = crate::schema::kind_of(json, Encoding::Json).map_err(Status::internal)?;
+    let (group, version) = api_version.rsplit_once('/').unwrap_or(("", &api_version));
+    // A document without a version is one of discovery.
+    let schema = Schema::builtin(group, if version.is_empty() { "v1" } else { version }, &kind).ok_or_else(|| {
         accept::unacceptable(format!(
             "object {kind} does not implement the protobuf marshalling interface and cannot be encoded to a protobuf message"
         ))
     })?;
-    schema.protobuf(json).map_err(Status::internal)
+    let mut message = Vec::with_capacity(json.len());
+    schema.encode(json, &mut message).map_err(Status::internal)?;
+    Ok(protobuf_envelope(&api_version, &kind, &message))
 }
 
 /// Go's name of the type: `v1.Pod`.

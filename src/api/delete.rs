@@ -64,7 +64,7 @@ pub(super) async fn collection(api: &Api, mut call: Call<'_>) -> Result<Response
         }
     }
     let warnings = Vec::from_iter(kinds::deprecation(kind).map(str::to_owned));
-    Ok(warning::attach(list::of(api, &call, &accept, (stamp, met))?, &warnings))
+    Ok(warning::attach(list::of(api, &call, &accept, (stamp, met)).await?, &warnings))
 }
 
 /// The objects that the selectors name, at most `limit` where there is one.

@@ -65,7 +65,7 @@ impl Documents {
             Err(refusal) => return Some(Err(refusal)),
         };
         if let Some(document) = aggregated.filter(|_| accept.form == Form::Groups) {
-            return Some(Ok(document.serve(request)));
+            return Some(document.serve(&accept, request));
         }
         let json = if path == "api" { versions(request) } else { self.plain.get(path)?.clone() };
         Some(answer::finish(&accept, StatusCode::OK, json))
@@ -73,20 +73,24 @@ impl Documents {
 }
 
 impl Aggregated {
-    fn serve(&self, request: &Request) -> Response {
+    fn serve(&self, accept: &Accept, request: &Request) -> Result<Response, Status> {
         let known = request.headers().get(IF_NONE_MATCH).is_some_and(|known| known == self.tag);
-        let (code, body) =
-            if known { (StatusCode::NOT_MODIFIED, Body::empty()) } else { (StatusCode::OK, Body::full(self.json.clone())) };
-        let mut response = http::Response::new(body);
-        *response.status_mut() = code;
+        let mut response = if known {
+            let mut response = http::Response::new(Body::empty());
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+            response
+        } else {
+            answer::finish(accept, StatusCode::OK, self.json.clone())?
+        };
         let headers = response.headers_mut();
-        headers.insert(ETAG, self.tag.clone());
-        headers.insert(VARY, HeaderValue::from_static("Accept"));
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("public"));
         if !known {
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static(AGGREGATED));
+            let media = format!("{}{PARAMETERS}", accept.media.name());
+            headers.insert(CONTENT_TYPE, HeaderValue::from_str(&media).map_err(Status::internal)?);
         }
-        response
+        headers.insert(ETAG, self.tag.clone());
+        headers.append(VARY, HeaderValue::from_static("Accept"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("public"));
+        Ok(response)
     }
 }
 
@@ -178,8 +182,7 @@ fn aggregate(catalog: &Catalog, groups: &[&Group]) -> Aggregated {
     let items: Vec<Value> = groups.iter().map(|group| aggregated_group(catalog, group)).collect();
     let document =
         json!({"kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {}, "items": items});
-    let mut json = crate::schema::write(&document);
-    json.push(b'\n');
+    let json = crate::schema::write(&document);
     let tag = format!("\"{}\"", upper_hex(digest(&SHA512, &json).as_ref()));
     Aggregated { json, tag: HeaderValue::from_str(&tag).unwrap_or(HeaderValue::from_static("\"\"")) }
 }
@@ -222,7 +225,7 @@ fn response_kind(own: (&str, &str), (group, version, kind): (&str, &str, &str)) 
     json!({"group": group, "version": version, "kind": kind})
 }
 
-const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+const PARAMETERS: &str = ";g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 
 #[cfg(test)]
 mod tests {

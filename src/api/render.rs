@@ -6,12 +6,12 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::accept::{Accept, Form, Include};
+use super::accept::{Accept, Form, Include, Media};
 use super::catalog::Kind;
 use super::convert;
 use super::object::Object;
-use super::object::frame::PARTIAL;
 use super::table::Columns;
+use crate::schema::{Schema, protobuf_envelope};
 
 /// Writes objects of one kind in one form.
 #[derive(Clone)]
@@ -19,11 +19,48 @@ pub(super) struct Render {
     pub(super) kind: Arc<Kind>,
     pub(super) form: Form,
     include: Include,
+    /// The type of metadata alone, where protobuf of it is wanted.
+    partial: Option<Schema>,
 }
 
 impl Render {
     pub(super) fn new(kind: &Arc<Kind>, accept: &Accept) -> Self {
-        Self { kind: Arc::clone(kind), form: accept.form, include: accept.include }
+        let binary = accept.media == Media::Protobuf && matches!(accept.form, Form::Metadata(_) | Form::MetadataList(_));
+        let partial = binary.then(|| Schema::builtin("meta.k8s.io", "v1", "PartialObjectMetadata")).flatten();
+        Self { kind: Arc::clone(kind), form: accept.form, include: accept.include, partial }
+    }
+
+    /// The object as a protobuf document of its own.
+    pub(super) fn binary(&self, object: &Object) -> Vec<u8> {
+        let mut message = Vec::with_capacity(object.bytes().len());
+        self.message(object, &mut message);
+        match self.form {
+            Form::Metadata(version) | Form::MetadataList(version) => {
+                protobuf_envelope(version, "PartialObjectMetadata", &message)
+            }
+            _ => protobuf_envelope(&self.kind.api_version(), &self.kind.kind, &message),
+        }
+    }
+
+    /// Appends the object's bare protobuf message, as lists have it.
+    pub(super) fn message(&self, object: &Object, out: &mut Vec<u8>) {
+        let encoded = match &self.partial {
+            Some(partial) => partial.encode(&[b"{\"metadata\":".as_slice(), &object.metadata(), b"}"].concat(), out),
+            None => self.kind.schema.encode(&whole(&self.kind, object), out),
+        };
+        if let Err(cause) = encoded {
+            tracing::error!(%cause, name = object.name(), "an object cannot be written as protobuf");
+        }
+    }
+
+    /// How long that message is. Objects that go out as they are kept remember it.
+    pub(super) fn message_length(&self, object: &Object, scratch: &mut Vec<u8>) -> usize {
+        let mut measure = || {
+            scratch.clear();
+            self.message(object, scratch);
+            scratch.len()
+        };
+        if self.is_slice() { object.message_length(measure) } else { measure() }
     }
 
     /// Whether objects go out as they are kept.
@@ -35,7 +72,7 @@ impl Render {
     pub(super) fn document(&self, object: &Object, columns: Option<&Columns>, out: &mut Vec<u8>) {
         match self.form {
             Form::Whole | Form::Groups => out.extend_from_slice(&whole(&self.kind, object)),
-            Form::Metadata | Form::MetadataList => self.metadata(object, out),
+            Form::Metadata(version) | Form::MetadataList(version) => metadata(version, object, out),
             Form::Table(version) => {
                 let revision = object.revision().to_string();
                 table_head(version, &json!({"resourceVersion": revision}), columns, out);
@@ -60,15 +97,9 @@ impl Render {
                 }
                 out.extend_from_slice(&serde_json::to_vec(&value).unwrap_or_default());
             }
-            Form::Metadata | Form::MetadataList => self.metadata(object, out),
+            Form::Metadata(version) | Form::MetadataList(version) => metadata(version, object, out),
             Form::Table(_) => self.row(object, out),
         }
-    }
-
-    fn metadata(&self, object: &Object, out: &mut Vec<u8>) {
-        out.extend_from_slice(PARTIAL);
-        out.extend_from_slice(&object.metadata());
-        out.push(b'}');
     }
 
     fn row(&self, object: &Object, out: &mut Vec<u8>) {
@@ -79,16 +110,22 @@ impl Render {
             Include::None => out.extend_from_slice(b"null"),
             Include::Object => out.extend_from_slice(&whole(&self.kind, object)),
             Include::Metadata => {
-                let Form::Table(version) = self.form else { return self.metadata(object, out) };
-                out.extend_from_slice(
-                    format!(r#"{{"kind":"PartialObjectMetadata","apiVersion":"{version}","metadata":"#).as_bytes(),
-                );
-                out.extend_from_slice(&object.metadata());
-                out.push(b'}');
+                if let Form::Table(version) = self.form {
+                    metadata(version, object, out);
+                }
             }
         }
         out.push(b'}');
     }
+}
+
+/// A PartialObjectMetadata.
+fn metadata(version: &str, object: &Object, out: &mut Vec<u8>) {
+    for piece in [br#"{"kind":"PartialObjectMetadata","apiVersion":""#, version.as_bytes(), br#"","metadata":"#] {
+        out.extend_from_slice(piece);
+    }
+    out.extend_from_slice(&object.metadata());
+    out.push(b'}');
 }
 
 /// The JSON of an object in the form in which `kind` serves it.

@@ -10,6 +10,7 @@ use super::select::Selection;
 use crate::store::Root;
 
 /// The objects of a root that a selection has, from a key on.
+#[derive(Clone)]
 pub(super) struct Walk {
     root: Root<Object>,
     selection: Selection,

@@ -3,6 +3,7 @@
 //! Pure: no body, no await, no identity. Never answers an error itself: what cannot be read is a [`Target::Path`] and goes on, so that
 //! authentication answers first. The same reading is authorised and served.
 
+mod accept;
 mod duration;
 mod fault;
 mod options;
@@ -13,6 +14,7 @@ mod selector;
 
 use std::fmt;
 
+pub use accept::{Clause, Media, Untransformed};
 pub use fault::{Fault, FaultKind};
 pub use options::{
     CreateOptions, DeleteOptions, FieldValidation, GetOptions, ListOptions, PatchManner, PatchOptions, Precondition,

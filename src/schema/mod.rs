@@ -26,7 +26,7 @@ mod write;
 mod yaml;
 
 pub use check::{Fault, FaultKind};
-pub use protobuf::{MAGIC, TAIL, protobuf_envelope, protobuf_head, protobuf_length, protobuf_member};
+pub use protobuf::{MAGIC, TAIL, protobuf_envelope, protobuf_head, protobuf_length, protobuf_member, protobuf_open};
 use table::{Field, Gvk, Id, Shape, Table, Type};
 pub use write::write;
 
@@ -261,6 +261,23 @@ pub fn kind_of(body: &[u8], encoding: Encoding) -> Result<(String, String), Read
 /// [`ReadError::Syntax`], begun with `yaml: `.
 pub fn parse_yaml(text: &[u8]) -> Result<Value, ReadError> {
     yaml::json(text).map(|(value, _)| value)
+}
+
+/// The YAML form of a JSON document.
+///
+/// # Errors
+/// [`ReadError::Syntax`] when the text is no JSON.
+pub fn yaml(json: &[u8]) -> Result<Vec<u8>, ReadError> {
+    let mut out = Vec::with_capacity(json.len());
+    yaml::print(&parse(json)?, &mut out);
+    Ok(out)
+}
+
+/// Appends the YAML of a JSON object as an item of a list at the margin.
+pub fn yaml_item(json: &[u8], out: &mut Vec<u8>) {
+    if let Ok(value) = parse(json) {
+        yaml::print_item(&value, out);
+    }
 }
 
 /// JSON of no type, as Go reads it: bounded in depth and memory.

@@ -1,4 +1,4 @@
-//! Turns a YAML body into JSON, as kube-apiserver does before it reads it. One document; what aliases blow up is bounded.
+//! YAML in and out. A body is turned into JSON before it is read, as kube-apiserver does it; what aliases blow up is bounded.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,6 +7,20 @@ use serde::de::{DeserializeSeed, EnumAccess, Error, IgnoredAny, MapAccess, SeqAc
 use serde_json::{Map, Value};
 
 use super::{ReadError, plain};
+use print::Printer;
+
+mod print;
+mod scalar;
+
+/// Appends a JSON value as a document.
+pub(super) fn print(value: &Value, out: &mut Vec<u8>) {
+    Printer::new(out).document(value);
+}
+
+/// Appends a JSON value as an item of a list at the margin.
+pub(super) fn print_item(value: &Value, out: &mut Vec<u8>) {
+    Printer::new(out).item(value);
+}
 
 /// The JSON of a document, and the fault that tells of its duplicate keys.
 pub(super) fn json(body: &[u8]) -> Result<(Value, Option<String>), ReadError> {
@@ -71,7 +85,9 @@ struct Key<'l, 'm>(&'l mut Limits, &'m Map<String, Value>);
 
 impl Limits {
     fn read(&mut self, body: &[u8]) -> Result<Value, serde_yaml::Error> {
-        Any(self).deserialize(serde_yaml::Deserializer::from_slice(body))
+        // Of several documents the first is read, and the others are not looked at.
+        let first = serde_yaml::Deserializer::from_slice(body).next();
+        first.map_or(Ok(Value::Null), |document| Any(self).deserialize(document))
     }
 
     fn spend<E: Error>(&mut self, bytes: usize) -> Result<(), E> {
@@ -240,6 +256,7 @@ mod tests {
             ("1: a\ntrue: b\n", json!({"1": "a", "true": "b"})),
             ("x: &x {a: 1, b: 2}\nz: {<<: *x, b: 3}\n", json!({"x": {"a": 1, "b": 2}, "z": {"a": 1, "b": 3}})),
             ("a: !thing b\n", json!({"a": "b"})),
+            ("---\na: 1\n---\nb: [\n", json!({"a": 1})),
             ("t: 2020-01-01T00:00:00Z\n", json!({"t": "2020-01-01T00:00:00Z"})),
             ("", Value::Null),
             ("Y: {no: \"no\", a: 'y', b: [on, \" y\"]}\n", json!({"true": {"false": "no", "a": "y", "b": [true, " y"]}})),
@@ -292,7 +309,6 @@ mod tests {
             "{a: ".repeat(1 << 19),
             "- ".repeat(1 << 19),
             format!("{}x", "? ".repeat(1 << 19)),
-            "a: 1\n---\na: 2\n".to_owned(),
         ];
         for text in rows {
             let start = Instant::now();

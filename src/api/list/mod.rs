@@ -1,5 +1,6 @@
 //! LIST: which moment, which page, and the envelope around the slices (contract 4.3).
 
+mod envelope;
 mod moment;
 mod stream;
 mod token;
@@ -7,7 +8,6 @@ mod token;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::accept::{self, Accept, Form, Media};
@@ -17,18 +17,18 @@ use super::select::Selection;
 use super::table::Columns;
 use super::walk::Walk;
 use super::{Api, Call, answer, refusal};
-use crate::body::{Body, Response};
+use crate::body::Response;
 use crate::request::{ListOptions, Query};
 use crate::status::Status;
 use crate::store::{Revision, Root};
 pub(super) use moment::Moment;
-use stream::{Items, Pieces};
+use stream::{Envelope, Items, Pieces};
 use token::Token;
 
 pub(super) async fn serve(api: &Api, call: Call<'_>) -> Result<Response, Status> {
     let accept = Accept::of(&call)?;
     let kind = &call.route.kind;
-    if accept.form == Form::Metadata {
+    if matches!(accept.form, Form::Metadata(_)) {
         let message =
             format!("you requested PartialObjectMetadata, but the requested object is a list (*{}List)", answer::go_type(kind));
         return Err(accept::unacceptable(message));
@@ -68,9 +68,14 @@ pub(super) fn options(call: &Call<'_>) -> Result<ListOptions, Status> {
 }
 
 /// The list of objects that a deletion of a collection has met, as they were.
-pub(super) fn of(api: &Api, call: &Call<'_>, accept: &Accept, met: (Revision, Vec<Arc<Object>>)) -> Result<Response, Status> {
+pub(super) async fn of(
+    api: &Api,
+    call: &Call<'_>,
+    accept: &Accept,
+    met: (Revision, Vec<Arc<Object>>),
+) -> Result<Response, Status> {
     let (stamp, items) = met;
-    List { api, call, accept, stamp }.answer(Items::Page(items.into_iter()), json!({}))
+    List { api, call, accept, stamp }.answer(Items::Page(items.into_iter()), json!({})).await
 }
 
 /// A list that is about to be answered.
@@ -89,9 +94,9 @@ impl List<'_> {
         }
         if let Some(name) = selection.single(&self.call.route.kind) {
             let found = root.items.get(name.as_bytes()).filter(|object| selection.has(object)).cloned();
-            return self.answer(Items::Page(found.into_iter().collect::<Vec<_>>().into_iter()), json!({}));
+            return self.answer(Items::Page(found.into_iter().collect::<Vec<_>>().into_iter()), json!({})).await;
         }
-        self.answer(Items::Walk(Box::new(Walk::new(root, selection, after))), json!({}))
+        self.answer(Items::Walk(Box::new(Walk::new(root, selection, after))), json!({})).await
     }
 
     /// At most `limit` items, and a token when objects are left; how many, only where nothing was selected by labels or fields.
@@ -123,24 +128,41 @@ impl List<'_> {
                 metadata["remainingItemCount"] = left.into();
             }
         }
-        self.answer(Items::Page(page.into_iter()), metadata)
+        self.answer(Items::Page(page.into_iter()), metadata).await
     }
 
-    fn answer(&self, items: Items, mut metadata: Value) -> Result<Response, Status> {
+    async fn answer(&self, items: Items, mut metadata: Value) -> Result<Response, Status> {
         metadata["resourceVersion"] = self.stamp.to_string().into();
+        let kind = &self.call.route.kind;
+        let render = Render::new(kind, self.accept);
+        let envelope = match (self.accept.media, self.accept.form) {
+            (Media::Json, _) => Envelope { head: self.head(&metadata), tail: b"]}".to_vec(), ..Envelope::default() },
+            (Media::Yaml, form) => {
+                let name = if matches!(form, Form::Table(_)) { "rows" } else { "items" };
+                envelope::yaml_of(&[&self.head(&metadata)[..], b"]}"].concat(), name)?
+            }
+            (Media::Protobuf, form) => {
+                let length = items.length(&render).await;
+                let (kind, version) = match form {
+                    Form::Metadata(version) | Form::MetadataList(version) => (METADATA_LIST.to_owned(), version.to_owned()),
+                    _ => (format!("{}List", kind.kind), kind.api_version()),
+                };
+                envelope::protobuf((&version, &kind), &metadata, length)?
+            }
+        };
+        Ok(Pieces::new(envelope, items, (render, self.accept.media)).answer(self.accept))
+    }
+
+    /// The JSON up to the bracket of the items.
+    fn head(&self, metadata: &Value) -> Vec<u8> {
         let kind = &self.call.route.kind;
         let mut head = Vec::new();
         match self.accept.form {
-            Form::Table(version) => table_head(version, &metadata, Some(Columns::of(kind)), &mut head),
-            Form::MetadataList | Form::Metadata => head_of(("PartialObjectMetadataList", "meta.k8s.io/v1"), &metadata, &mut head),
-            Form::Whole | Form::Groups => head_of((&format!("{}List", kind.kind), &kind.api_version()), &metadata, &mut head),
+            Form::Table(version) => table_head(version, metadata, Some(Columns::of(kind)), &mut head),
+            Form::MetadataList(version) | Form::Metadata(version) => head_of((METADATA_LIST, version), metadata, &mut head),
+            Form::Whole | Form::Groups => head_of((&format!("{}List", kind.kind), &kind.api_version()), metadata, &mut head),
         }
-        let mut pieces = Pieces::new(head, items, Render::new(kind, self.accept));
-        match self.accept.media {
-            Media::Json => Ok(pieces.answer(self.accept)),
-            Media::Yaml => Ok(full(Media::Yaml, answer::yaml(&pieces.whole())?)),
-            Media::Protobuf => Ok(full(Media::Protobuf, answer::protobuf(&pieces.whole())?)),
-        }
+        head
     }
 }
 
@@ -168,12 +190,10 @@ fn head_of((kind, api_version): (&str, &str), metadata: &Value, out: &mut Vec<u8
     out.extend_from_slice(head.as_bytes());
 }
 
-fn full(media: Media, bytes: Vec<u8>) -> Response {
-    answer::respond(StatusCode::OK, media.name(), Body::full(bytes))
-}
-
 /// Objects looked at before others get their turn.
 const BUDGET: usize = 2048;
+
+const METADATA_LIST: &str = "PartialObjectMetadataList";
 
 #[cfg(test)]
 mod tests;

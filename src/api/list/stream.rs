@@ -10,13 +10,14 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use http::StatusCode;
 
-use crate::api::accept::Accept;
+use crate::api::accept::{Accept, Media};
 use crate::api::answer::{self, LARGE};
 use crate::api::indent::Indenter;
 use crate::api::object::Object;
 use crate::api::render::Render;
 use crate::api::walk::Walk;
 use crate::body::{Body, Response, Source};
+use crate::schema::{protobuf_length, protobuf_member, yaml_item};
 
 /// Where a list's items come from.
 pub(super) enum Items {
@@ -26,11 +27,28 @@ pub(super) enum Items {
     Walk(Box<Walk>),
 }
 
-/// The compact JSON of a list, in pieces.
+/// What stands around the items of a list.
+#[derive(Default)]
+pub(super) struct Envelope {
+    /// Before the items.
+    pub(super) head: Vec<u8>,
+    /// Before the first item.
+    pub(super) opening: &'static str,
+    /// Instead of items, when there are none.
+    pub(super) empty: &'static str,
+    /// After the items.
+    pub(super) tail: Vec<u8>,
+    /// The protobuf number of the items.
+    pub(super) number: u32,
+}
+
+/// A list in the negotiated encoding, in pieces.
 pub(super) struct Pieces {
-    head: Vec<u8>,
+    envelope: Envelope,
     items: Items,
     render: Render,
+    media: Media,
+    scratch: Vec<u8>,
     state: State,
 }
 
@@ -43,17 +61,8 @@ enum State {
 }
 
 impl Pieces {
-    pub(super) fn new(head: Vec<u8>, items: Items, render: Render) -> Self {
-        Self { head, items, render, state: State::Head }
-    }
-
-    /// Everything at once.
-    pub(super) fn whole(&mut self) -> Vec<u8> {
-        let mut out = Vec::new();
-        while self.state != State::Done {
-            self.fill(&mut out, usize::MAX);
-        }
-        out
+    pub(super) fn new(envelope: Envelope, items: Items, (render, media): (Render, Media)) -> Self {
+        Self { envelope, items, render, media, scratch: Vec::new(), state: State::Head }
     }
 
     /// The answer: complete if it is small, a stream otherwise.
@@ -62,17 +71,17 @@ impl Pieces {
         while self.state != State::Done && first.len() < CHUNK {
             self.fill(&mut first, CHUNK);
         }
-        let polish = accept.pretty.then(Indenter::default);
+        let (polish, media) = (accept.pretty.then(Indenter::default), accept.media.name());
         let mut listing = Listing { pieces: self, polish, gzip: None, first };
         let ended = listing.pieces.state == State::Done;
         if ended && (!accept.gzip || listing.first.len() <= LARGE) {
             let raw = std::mem::take(&mut listing.first);
-            return answer::respond(StatusCode::OK, "application/json", Body::full(listing.polished(raw)));
+            return answer::respond(StatusCode::OK, media, Body::full(listing.polished(raw)));
         }
         if accept.gzip {
             listing.gzip = Some(GzEncoder::new(Vec::new(), Compression::fast()));
         }
-        let mut response = answer::respond(StatusCode::OK, "application/json", Body::empty());
+        let mut response = answer::respond(StatusCode::OK, media, Body::empty());
         if accept.gzip {
             answer::mark_compressed(&mut response);
         }
@@ -82,15 +91,15 @@ impl Pieces {
     /// Appends items until the piece is full, the budget is spent or the list ends.
     fn fill(&mut self, out: &mut Vec<u8>, full: usize) {
         if self.state == State::Head {
-            out.append(&mut self.head);
+            out.append(&mut self.envelope.head);
             self.state = State::First;
         }
-        let (render, state) = (&self.render, &mut self.state);
+        let (render, state, scratch, envelope, media) =
+            (&self.render, &mut self.state, &mut self.scratch, &self.envelope, self.media);
         let mut put = |object: &Object| {
-            if std::mem::replace(state, State::Middle) == State::Middle {
-                out.push(b',');
-            }
-            render.item(object, out);
+            let first = std::mem::replace(state, State::Middle) != State::Middle;
+            out.extend_from_slice(if first { envelope.opening.as_bytes() } else { separator(media) });
+            item(render, (media, envelope.number), object, (scratch, out));
             if out.len() < full { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         };
         let ended = match &mut self.items {
@@ -101,8 +110,58 @@ impl Pieces {
             }
         };
         if ended {
+            if self.state == State::First {
+                out.extend_from_slice(self.envelope.empty.as_bytes());
+            }
             self.state = State::Done;
-            out.extend_from_slice(b"]}");
+            out.append(&mut self.envelope.tail);
+        }
+    }
+}
+
+impl Items {
+    /// Bytes of all items as members of a protobuf message. Others get their turn meanwhile.
+    pub(super) async fn length(&self, render: &Render) -> usize {
+        let (mut all, mut scratch) = (0, Vec::new());
+        let mut measure = |object: &Object| all += protobuf_length(render.message_length(object, &mut scratch));
+        match self {
+            Self::Page(page) => {
+                for objects in page.as_slice().chunks(MEASURED) {
+                    objects.iter().for_each(|object| measure(object));
+                    tokio::task::yield_now().await;
+                }
+            }
+            Self::Walk(walk) => {
+                let mut walk = walk.clone();
+                while !walk.is_done() {
+                    walk.advance(MEASURED, |_, object| {
+                        measure(object);
+                        ControlFlow::Continue(())
+                    });
+                    tokio::task::yield_now().await;
+                }
+            }
+        }
+        all
+    }
+}
+
+fn separator(media: Media) -> &'static [u8] {
+    if media == Media::Json { b"," } else { b"" }
+}
+
+/// Appends one item in its encoding.
+fn item(render: &Render, (media, number): (Media, u32), object: &Object, (scratch, out): (&mut Vec<u8>, &mut Vec<u8>)) {
+    scratch.clear();
+    match media {
+        Media::Json => render.item(object, out),
+        Media::Yaml => {
+            render.item(object, scratch);
+            yaml_item(scratch, out);
+        }
+        Media::Protobuf => {
+            render.message(object, scratch);
+            protobuf_member(out, number, scratch);
         }
     }
 }
@@ -120,7 +179,7 @@ impl Listing {
     /// Indented, or with the newline that ends compact JSON.
     fn polished(&mut self, mut raw: Vec<u8>) -> Vec<u8> {
         let Some(indenter) = &mut self.polish else {
-            if self.pieces.state == State::Done {
+            if self.pieces.state == State::Done && self.pieces.media == Media::Json {
                 raw.push(b'\n');
             }
             return raw;
@@ -169,3 +228,6 @@ const CHUNK: usize = 128 * 1024;
 
 /// Objects looked at for one piece.
 const BUDGET: usize = 4096;
+
+/// Objects measured before others get their turn.
+const MEASURED: usize = 128;

@@ -5,6 +5,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::api::testing::Stand;
+use crate::schema::{self, Schema};
 use crate::store::Limits;
 
 async fn five() -> Stand {
@@ -211,7 +212,7 @@ async fn one_resource_in_two_versions() {
 }
 
 #[tokio::test]
-async fn protobuf_where_nothing_else_will_do() {
+async fn protobuf_as_the_client_prefers_it() {
     let stand = five().await;
     for (target, accept, kind) in [
         (format!("{MAPS}/a"), "application/vnd.kubernetes.protobuf", Some("ConfigMap")),
@@ -222,7 +223,8 @@ async fn protobuf_where_nothing_else_will_do() {
             Some("PartialObjectMetadataList"),
         ),
         (MAPS.to_owned(), "application/vnd.kubernetes.protobuf;as=Table;g=meta.k8s.io;v=v1", None),
-        (MAPS.to_owned(), "application/vnd.kubernetes.protobuf,application/json;q=0.5", None),
+        (MAPS.to_owned(), "application/vnd.kubernetes.protobuf,application/json;q=0.5", Some("ConfigMapList")),
+        (MAPS.to_owned(), "application/vnd.kubernetes.protobuf;q=0.5,application/json", None),
     ] {
         let seen = stand.get(&target, &[("accept", accept)]).await;
         let binary = seen.body.starts_with(b"k8s\0");
@@ -239,4 +241,43 @@ async fn protobuf_where_nothing_else_will_do() {
     let piece = crate::api::testing::next(&mut watch.into_body()).await.expect("an event");
     let (length, event) = piece.split_first_chunk::<4>().expect("a length");
     assert_eq!((u32::from_be_bytes(*length) as usize, &event[..7]), (event.len(), b"\x0a\x05ADDED".as_slice()));
+}
+
+/// Long lists are made in pieces: they are what the list made at once would be.
+#[tokio::test]
+async fn long_lists_in_every_encoding() {
+    let stand = Stand::new();
+    for number in 0..300 {
+        let object = json!({"metadata": {"name": format!("m{number:03}"), "namespace": "n"}, "data": {"text": "x".repeat(1000)}});
+        stand.put("configmaps", object).await;
+    }
+    let lists = [
+        ("", "ConfigMapList", ""),
+        ("", "PartialObjectMetadataList", ";as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"),
+        ("?limit=200", "ConfigMapList", ""),
+        ("?labelSelector=none", "ConfigMapList", ""),
+    ];
+    for (query, kind, parameters) in lists {
+        let target = format!("{MAPS}{query}");
+        let get = async |media: &str| stand.get(&target, &[("accept", &format!("{media}{parameters}"))]).await.body;
+        let plain = get("application/json").await;
+        let json: Value = serde_json::from_slice(&plain).expect("JSON");
+        let (group, version) = if parameters.is_empty() { ("", "v1") } else { ("meta.k8s.io", "v1") };
+        let schema = Schema::builtin(group, version, kind).expect("a type");
+        for _ in 0..2 {
+            let binary = get("application/vnd.kubernetes.protobuf").await;
+            assert!(binary == schema.protobuf(&plain).expect("a list"), "{query} {kind} in protobuf");
+        }
+        let text = String::from_utf8(get("application/yaml").await).expect("text");
+        assert_eq!(schema::parse_yaml(text.as_bytes()).expect("YAML"), json, "{query} {kind} in YAML");
+        assert!(text == String::from_utf8_lossy(&schema::yaml(&plain).expect("JSON")), "{query} {kind} in YAML");
+    }
+    let old = ";as=PartialObjectMetadataList;g=meta.k8s.io;v=v1beta1";
+    let seen = stand.get(MAPS, &[("accept", &format!("application/vnd.kubernetes.protobuf{old}"))]).await;
+    let at = memchr::memmem::find(&seen.body, b"PartialObjectMetadataList\x12").expect("an envelope") + 26;
+    let length = seen.body[at..].iter().take_while(|byte| **byte >= 0x80).count() + 1;
+    assert_eq!(seen.body[at + length], 0x0a, "items have the first number");
+    let rest = &seen.body[..seen.body.len() - 4];
+    let metadata = memchr::memmem::rfind(rest, b"\x12").is_some() && rest.ends_with(b"\x1a\0");
+    assert!(metadata, "metadata comes last");
 }

@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use bytes::Bytes;
 
 use super::Object;
+use crate::schema::{protobuf_length, protobuf_member, protobuf_open};
 use crate::store::Happening;
 
 /// Forms of one event, made once for all watchers of it.
@@ -12,6 +13,7 @@ use crate::store::Happening;
 pub struct Frames {
     lines: [OnceLock<Bytes>; 3],
     metadata: OnceLock<Box<[OnceLock<Bytes>; 3]>>,
+    binary: OnceLock<Box<[OnceLock<Bytes>; 3]>>,
 }
 
 /// What an event is to one watcher.
@@ -56,6 +58,30 @@ pub(in crate::api) fn metadata_line(happening: &Happening<Object>, change: Chang
     slots[change as usize].get_or_init(make).clone()
 }
 
+/// The event's frame of the binary stream, in the stored form; `make` writes the object's document.
+pub(in crate::api) fn binary_line(happening: &Happening<Object>, change: Change, make: impl Fn(&Object) -> Vec<u8>) -> Bytes {
+    let slots = happening.forms.binary.get_or_init(Box::default);
+    let frame = || {
+        let mut out = Vec::new();
+        if let Some(object) = carried(happening, change) {
+            binary(change.word(), &make(&object), &mut out);
+        }
+        out.into()
+    };
+    slots[change as usize].get_or_init(frame).clone()
+}
+
+/// Appends a frame of the binary stream: length, then `WatchEvent { type = 1, object = 2: RawExtension { raw = 1 } }`.
+pub(in crate::api) fn binary(word: &str, document: &[u8], out: &mut Vec<u8>) {
+    let raw = protobuf_length(document.len());
+    let event = protobuf_length(word.len()) + protobuf_length(raw);
+    out.reserve(event + 4);
+    out.extend_from_slice(&u32::try_from(event).unwrap_or(u32::MAX).to_be_bytes());
+    protobuf_member(out, 1, word.as_bytes());
+    protobuf_open(out, 2, raw);
+    protobuf_member(out, 1, document);
+}
+
 /// `{"type":"ADDED","object":...}` and a newline, around an object's JSON.
 pub(in crate::api) fn whole(change: Change, object: &[u8]) -> Bytes {
     let mut line = Vec::with_capacity(object.len() + 40);
@@ -81,5 +107,8 @@ pub(in crate::api) fn put(line: &mut Vec<u8>, word: &str, object: &[&[u8]]) {
     line.extend_from_slice(b"}\n");
 }
 
+/// The version of PartialObjectMetadata whose lines are shared.
+pub(in crate::api) const META: &str = "meta.k8s.io/v1";
+
 /// The head of a PartialObjectMetadata, up to the value of `metadata`.
-pub(in crate::api) const PARTIAL: &[u8] = br#"{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":"#;
+const PARTIAL: &[u8] = br#"{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":"#;

@@ -5,6 +5,7 @@ mod read;
 mod scan;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -28,6 +29,17 @@ pub struct Object {
     fields: Arc<Fields>,
     metadata: Slot,
     state: State,
+    message: Length,
+}
+
+/// A length that is 0 until somebody has measured it.
+#[derive(Debug, Default)]
+struct Length(AtomicU32);
+
+impl Clone for Length {
+    fn clone(&self) -> Self {
+        Self(AtomicU32::new(self.0.load(Ordering::Relaxed)))
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +90,7 @@ impl Object {
             fields: Arc::default(),
             metadata,
             state: State::Undecodable,
+            message: Length::default(),
         }
     }
 
@@ -157,6 +170,18 @@ impl Object {
         serde_json::from_slice(&self.bytes).unwrap_or_default()
     }
 
+    /// How long its protobuf message is: `measure` is asked once.
+    pub(in crate::api) fn message_length(&self, measure: impl FnOnce() -> usize) -> usize {
+        match self.message.0.load(Ordering::Relaxed) {
+            0 => {
+                let length = measure();
+                self.message.0.store(u32::try_from(length).unwrap_or_default(), Ordering::Relaxed);
+                length
+            }
+            known => known as usize,
+        }
+    }
+
     /// The same object with another resourceVersion: what a DELETED event carries.
     #[must_use]
     pub fn at(&self, revision: Revision) -> Self {
@@ -177,6 +202,7 @@ impl Object {
             slots: self.slots.iter().map(shift).collect(),
             bytes: bytes.into(),
             revision,
+            message: Length::default(),
             ..self.clone()
         }
     }
@@ -202,6 +228,7 @@ impl Object {
             state: if found.deleting { State::Deleting } else { State::Live },
             bytes: bytes.into(),
             revision,
+            message: Length::default(),
         }
     }
 

@@ -9,7 +9,7 @@ use crate::api::accept::{Accept, Form, Media};
 use crate::api::answer;
 use crate::api::catalog::Kind;
 use crate::api::object::Object;
-use crate::api::object::frame::{self, Change, PARTIAL};
+use crate::api::object::frame::{self, Change};
 use crate::api::render::Render;
 use crate::api::table::Columns;
 use crate::metrics::Counter;
@@ -44,9 +44,11 @@ impl Encoder {
             if self.render.is_slice() {
                 return frame::line(happening, change);
             }
-            if self.render.form == Form::Metadata {
+            if self.render.form == Form::Metadata(frame::META) {
                 return frame::metadata_line(happening, change);
             }
+        } else if self.render.is_slice() {
+            return frame::binary_line(happening, change, |object| self.render.binary(object));
         }
         let mut out = Vec::new();
         if let Some(object) = frame::carried(happening, change) {
@@ -59,6 +61,9 @@ impl Encoder {
     pub(super) fn object(&mut self, word: &str, object: &Object, out: &mut Vec<u8>) {
         if self.media == Media::Json && self.render.is_slice() {
             return frame::put(out, word, &[object.bytes()]);
+        }
+        if self.media == Media::Protobuf {
+            return frame::binary(word, &self.render.binary(object), out);
         }
         let columns = (!std::mem::replace(&mut self.told, true)).then(|| Columns::of(&self.render.kind));
         let mut document = Vec::with_capacity(object.bytes().len());
@@ -75,9 +80,9 @@ impl Encoder {
             metadata["annotations"] = json!({"k8s.io/initial-events-end": "true"});
         }
         let mut out = Vec::new();
-        if self.render.form == Form::Metadata {
-            let text = metadata.to_string();
-            self.put("BOOKMARK", &[PARTIAL, text.as_bytes(), b"}"].concat(), &mut out);
+        if let Form::Metadata(version) = self.render.form {
+            let partial = json!({"kind": "PartialObjectMetadata", "apiVersion": version, "metadata": metadata});
+            self.put("BOOKMARK", &crate::schema::write(&partial), &mut out);
             return out.into();
         }
         let mut value = json!({"kind": kind.kind, "apiVersion": kind.api_version(), "metadata": metadata});
@@ -100,29 +105,7 @@ impl Encoder {
         match self.media {
             Media::Json | Media::Yaml => frame::put(out, word, &[document]),
             // What has no protobuf form was refused before the stream began.
-            Media::Protobuf => binary(word, &answer::protobuf(document).unwrap_or_default(), out),
+            Media::Protobuf => frame::binary(word, &answer::protobuf(document).unwrap_or_default(), out),
         }
     }
-}
-
-/// A frame of the binary stream: length, then `WatchEvent { type = 1, object = 2: RawExtension { raw = 1 } }`.
-fn binary(word: &str, object: &[u8], out: &mut Vec<u8>) {
-    let mut raw = Vec::with_capacity(object.len() + 8);
-    field(1, object, &mut raw);
-    let mut event = Vec::with_capacity(raw.len() + 24);
-    field(1, word.as_bytes(), &mut event);
-    field(2, &raw, &mut event);
-    out.extend_from_slice(&u32::try_from(event.len()).unwrap_or(u32::MAX).to_be_bytes());
-    out.extend_from_slice(&event);
-}
-
-fn field(number: u8, bytes: &[u8], out: &mut Vec<u8>) {
-    out.push(number << 3 | 2);
-    let mut length = bytes.len();
-    while length >= 0x80 {
-        out.push((length & 0x7f) as u8 | 0x80);
-        length >>= 7;
-    }
-    out.push(length as u8);
-    out.extend_from_slice(bytes);
 }

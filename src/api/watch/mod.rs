@@ -41,7 +41,7 @@ enum Mark {
 pub(super) async fn serve(api: &Api, mut call: Call<'_>) -> Result<Response, Status> {
     let accept = Accept::of(&call)?;
     let kind = call.route.kind.clone();
-    if accept.form == Form::MetadataList {
+    if matches!(accept.form, Form::MetadataList(_)) {
         let message = format!(
             "you requested PartialObjectMetadataList, but the requested object is not a list (*{})",
             answer::go_type(&kind)

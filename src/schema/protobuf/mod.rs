@@ -89,7 +89,12 @@ pub fn protobuf_head(api_version: &str, kind: &str, length: usize, out: &mut Vec
     protobuf_member(&mut meta, 2, kind.as_bytes());
     out.extend_from_slice(&MAGIC);
     protobuf_member(out, 1, &meta);
-    encode::varint(out, 2 << 3 | 2);
+    protobuf_open(out, 2, length);
+}
+
+/// Appends tag and length of a length-delimited member whose content follows.
+pub fn protobuf_open(out: &mut Vec<u8>, number: u32, length: usize) {
+    encode::varint(out, u64::from(number) << 3 | 2);
     encode::varint(out, length as u64);
 }
 
@@ -100,8 +105,7 @@ pub fn protobuf_length(content: usize) -> usize {
 
 /// Appends a length-delimited member: a string, bytes, or a message, such as an item of a list (number 2).
 pub fn protobuf_member(out: &mut Vec<u8>, number: u32, content: &[u8]) {
-    encode::varint(out, u64::from(number) << 3 | 2);
-    encode::varint(out, content.len() as u64);
+    protobuf_open(out, number, content.len());
     out.extend_from_slice(content);
 }
 
