@@ -6,14 +6,13 @@ use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http_body_util::BodyExt;
 use hyper::body::Body as _;
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::catalog::api_version;
 use super::error;
 use crate::body::Inbound;
 use crate::request::FieldValidation;
-use crate::schema::{self, Encoding, ReadError, Schema};
+use crate::schema::{self, Encoding, ReadError, Reading, Schema};
 use crate::status::Status;
 
 /// What a body must be: the endpoint's kind and its type.
@@ -23,15 +22,6 @@ pub(crate) struct Expected<'a> {
     pub(crate) gvk: (&'a str, &'a str, &'a str),
     /// The type.
     pub(crate) schema: &'a Schema,
-}
-
-/// What a body says it is.
-#[derive(Debug, Default, Deserialize)]
-struct Head {
-    #[serde(default, rename = "apiVersion")]
-    api_version: Option<Value>,
-    #[serde(default)]
-    kind: Option<Value>,
 }
 
 /// Reads a body whole.
@@ -86,7 +76,35 @@ pub(crate) fn object(
 ) -> Result<Value, Status> {
     let (group, version, kind) = expected.gvk;
     let wanted = api_version(group, version);
-    let (own_version, own_kind) = head(body, encoding).map_err(|cause| unrecognized(kind, &cause, body))?;
+    let reading = expected.schema.read(body, encoding);
+    let says = |value: &Value, name: &str, wanted: &str| match &value[name] {
+        Value::Null => true,
+        Value::String(text) => text.is_empty() || text == wanted,
+        _ => false,
+    };
+    let plain = |reading: &Reading| {
+        reading.faults.is_empty() && says(&reading.value, "kind", kind) && says(&reading.value, "apiVersion", &wanted)
+    };
+    let mut value = match reading {
+        Ok(reading) if plain(&reading) => reading.value,
+        reading => examine(expected, (body, encoding), reading, (validation, warnings))?,
+    };
+    value["kind"] = Value::from(kind);
+    value["apiVersion"] = Value::from(wanted);
+    Ok(value)
+}
+
+/// What becomes of a body that is not simply right.
+fn examine(
+    expected: Expected<'_>,
+    (body, encoding): (&[u8], Encoding),
+    reading: Result<Reading, ReadError>,
+    (validation, warnings): (FieldValidation, &mut Vec<String>),
+) -> Result<Value, Status> {
+    let (group, version, kind) = expected.gvk;
+    let wanted = api_version(group, version);
+    let (own_version, own_kind) =
+        schema::kind_of(body, encoding).map_err(|cause| unrecognized(kind, &cause.to_string(), body))?;
     let own_kind = if own_kind.is_empty() { kind.to_owned() } else { own_kind };
     let own_version = if own_version.is_empty() { wanted.clone() } else { own_version };
     let refuse = |cause: &str| cannot_be_handled((&own_kind, &own_version, kind), cause);
@@ -96,126 +114,29 @@ pub(crate) fn object(
     if own_version != wanted {
         return Err(other_version((&own_kind, &own_version), (&wanted, group, kind)));
     }
-    let reading = expected.schema.read(body, encoding).map_err(|error| match error {
+    let reading = reading.map_err(|error| match error {
         ReadError::Syntax(cause) | ReadError::Type(cause) => refuse(&cause),
     })?;
-    if !reading.faults.is_empty() {
-        match validation {
-            FieldValidation::Ignore => {}
-            FieldValidation::Warn => warnings.extend(reading.faults),
-            FieldValidation::Strict => return Err(refuse(&format!("strict decoding error: {}", reading.faults.join(", ")))),
+    match validation {
+        FieldValidation::Strict if !reading.faults.is_empty() => {
+            return Err(refuse(&format!("strict decoding error: {}", reading.faults.join(", "))));
         }
+        FieldValidation::Warn => warnings.extend(reading.faults.iter().flat_map(|fault| told(fault)).map(str::to_owned)),
+        FieldValidation::Strict | FieldValidation::Ignore => {}
     }
-    let mut value = reading.value;
-    value["kind"] = Value::from(kind);
-    value["apiVersion"] = Value::from(wanted);
-    Ok(value)
+    Ok(reading.value)
+}
+
+/// A fault as warnings: YAML tells of all duplicate keys in one, a line each.
+fn told(fault: &str) -> Vec<&str> {
+    let lines = fault.strip_prefix(YAML).or_else(|| fault.strip_prefix(YAML_TO_JSON));
+    lines.map_or_else(|| vec![fault], |lines| lines.split('\n').map(str::trim).collect())
 }
 
 /// 400 of a body that says what it is and cannot be read as that.
 pub(crate) fn cannot_be_handled((own, own_version, kind): (&str, &str, &str), cause: &str) -> Status {
     let version = own_version.rsplit('/').next().unwrap_or("");
     Status::bad_request(format!("{own} in version {} cannot be handled as a {kind}: {cause}", error::quoted(version)))
-}
-
-/// The apiVersion and kind a body claims; empty where it does not.
-fn head(body: &[u8], encoding: Encoding) -> Result<(String, String), String> {
-    let head = match encoding {
-        Encoding::Json => serde_json::from_slice::<Head>(body).map_err(|cause| json_cause(body, &cause))?,
-        Encoding::Yaml => yaml_head(body)?,
-        Encoding::Protobuf => return protobuf_head(body),
-    };
-    let text = |value: Option<Value>, name: &str| match value {
-        None | Some(Value::Null) => Ok(String::new()),
-        Some(Value::String(text)) => Ok(text),
-        Some(_) => Err(format!(
-            "couldn't get version/kind; json parse error: json: cannot unmarshal into Go struct field .{name} of type string"
-        )),
-    };
-    Ok((text(head.api_version, "apiVersion")?, text(head.kind, "kind")?))
-}
-
-fn yaml_head(body: &[u8]) -> Result<Head, String> {
-    let mut value = schema::parse_yaml(body).map_err(|error| error.to_string())?;
-    if !value.is_object() && !value.is_null() {
-        return Err("couldn't get version/kind; json parse error: json: cannot unmarshal into Go value".to_owned());
-    }
-    let mut member = |name: &str| value.get_mut(name).filter(|value| value.is_string()).map(Value::take);
-    Ok(Head { api_version: member("apiVersion"), kind: member("kind") })
-}
-
-/// Reads `typeMeta` of the envelope (contract 1.4): field 1 of the envelope, in it apiVersion 1 and kind 2.
-fn protobuf_head(body: &[u8]) -> Result<(String, String), String> {
-    if body.is_empty() {
-        return Err("empty data".to_owned());
-    }
-    let Some(envelope) = body.strip_prefix(b"k8s\0") else {
-        return Err("provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]".to_owned());
-    };
-    let (mut api_version, mut kind) = (String::new(), String::new());
-    for (number, bytes) in fields(envelope)? {
-        if number != 1 {
-            continue;
-        }
-        for (number, bytes) in fields(bytes)? {
-            let text = String::from_utf8_lossy(bytes).into_owned();
-            match number {
-                1 => api_version = text,
-                2 => kind = text,
-                _ => {}
-            }
-        }
-    }
-    Ok((api_version, kind))
-}
-
-/// The length-delimited fields of a message.
-fn fields(mut message: &[u8]) -> Result<Vec<(u64, &[u8])>, String> {
-    let mut found = Vec::new();
-    while !message.is_empty() {
-        let tag = varint(&mut message)?;
-        if tag & 7 != 2 {
-            return Err("proto: illegal wireType in the envelope".to_owned());
-        }
-        let length = usize::try_from(varint(&mut message)?).unwrap_or(usize::MAX);
-        let Some((bytes, rest)) = message.split_at_checked(length) else { return Err("unexpected EOF".to_owned()) };
-        found.push((tag >> 3, bytes));
-        message = rest;
-    }
-    Ok(found)
-}
-
-fn varint(bytes: &mut &[u8]) -> Result<u64, String> {
-    let mut value = 0u64;
-    for shift in (0..64).step_by(7) {
-        let Some((byte, rest)) = bytes.split_first() else { return Err("unexpected EOF".to_owned()) };
-        *bytes = rest;
-        value |= u64::from(byte & 0x7f) << shift;
-        if byte & 0x80 == 0 {
-            return Ok(value);
-        }
-    }
-    Err("proto: integer overflow".to_owned())
-}
-
-fn json_cause(body: &[u8], cause: &serde_json::Error) -> String {
-    let text = if cause.is_eof() || body.is_empty() {
-        "unexpected end of JSON input".to_owned()
-    } else {
-        match body.get(offset(body, cause)) {
-            Some(byte) if cause.is_syntax() => {
-                format!("invalid character {:?} looking for beginning of value", char::from(*byte))
-            }
-            _ => "json: cannot unmarshal into Go value of type struct".to_owned(),
-        }
-    };
-    format!("couldn't get version/kind; json parse error: {text}")
-}
-
-/// The byte that serde_json stopped at.
-fn offset(body: &[u8], cause: &serde_json::Error) -> usize {
-    let line: usize = body.split_inclusive(|byte| *byte == b'\n').take(cause.line().saturating_sub(1)).map(<[u8]>::len).sum();
-    line + cause.column().saturating_sub(1)
 }
 
 /// 400 of a body that does not say what it is.
@@ -260,30 +181,100 @@ fn over_limit() -> Status {
 /// Bytes of a body.
 pub(crate) const LIMIT: usize = 3 * 1024 * 1024;
 
+const YAML: &str = "yaml: unmarshal errors:\n";
+const YAML_TO_JSON: &str = "error converting YAML to JSON: yaml: unmarshal errors:\n";
+
 const TYPES: &str = "application/json, application/yaml, application/vnd.kubernetes.protobuf";
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn read(kind: &str, body: &[u8], how: (Encoding, FieldValidation)) -> (Result<Value, String>, Vec<String>) {
+        let schema = Schema::builtin("", "v1", kind).unwrap();
+        let mut warnings = Vec::new();
+        let read = object(Expected { gvk: ("", "v1", kind), schema: &schema }, body, how.0, (how.1, &mut warnings));
+        (read.map_err(|status| status.message), warnings)
+    }
+
     #[test]
-    fn heads() {
-        type Row<'a> = (&'a [u8], Encoding, Result<(&'a str, &'a str), &'a str>);
-        let rows: [Row<'_>; 7] = [
-            (br#"{"kind":"Pod","apiVersion":"v1","x":[1]}"#, Encoding::Json, Ok(("v1", "Pod"))),
-            (b"{}", Encoding::Json, Ok(("", ""))),
-            (b"{\"kind\":", Encoding::Json, Err("unexpected end of JSON input")),
-            (b"hello", Encoding::Json, Err("invalid character")),
-            (b"kind: Pod\napiVersion: v1\n", Encoding::Yaml, Ok(("v1", "Pod"))),
-            (b"k8s\0\x0a\x09\x0a\x02v1\x12\x03Pod", Encoding::Protobuf, Ok(("v1", "Pod"))),
-            (b"k8s\0\x0a\xff", Encoding::Protobuf, Err("unexpected EOF")),
+    fn refusals_are_kubes() {
+        const UNRECOGNIZED: &str = "the object provided is unrecognized (must be of type ConfigMap): ";
+        const PARSE: &str = "couldn't get version/kind; json parse error: ";
+        const FIND: &str = "into Go value of type struct { APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }";
+        let parse = |cause: &str, shown: &str| format!("{UNRECOGNIZED}{PARSE}{cause} ({shown})");
+        let handled = |cause: &str| format!("ConfigMap in version \"v1\" cannot be handled as a ConfigMap: {cause}");
+        let json = Encoding::Json;
+        let rows: Vec<(&[u8], Encoding, String)> = vec![
+            (b"", json, parse("unexpected end of JSON input", "<empty>")),
+            (b"{\"kind\":", json, parse("unexpected end of JSON input", "{\"kind\":")),
+            (b"hello", json, parse("invalid character 'h' looking for beginning of value", "68656c6c6f")),
+            (b"{\"a\":1}x", json, parse("invalid character 'x' after top-level value", "{\"a\":1}x")),
+            (b"\xef\xbb\xbf{}", json, parse("invalid character '\u{ef}' looking for beginning of value", "efbbbf7b7d")),
+            (b"[]", json, parse(&format!("json: cannot unmarshal array {FIND}"), "5b5d")),
+            (b"{\"kind\":7}", json, parse("json: cannot unmarshal number into Go struct field .kind of type string", "{\"kind\":7}")),
+            (b"{\"data\":7}", json, handled("json: cannot unmarshal number into Go struct field ConfigMap.data of type map[string]string")),
+            (
+                b"{\"kind\":\"Nope\"}",
+                json,
+                "Nope in version \"v1\" cannot be handled as a ConfigMap: no kind \"Nope\" is registered for version \"v1\" in scheme \"pkg/api/legacyscheme/scheme.go:30\"".to_owned(),
+            ),
+            (b"a: b: c", Encoding::Yaml, format!("{UNRECOGNIZED}yaml: mapping values are not allowed in this context (613a20623a2063)")),
+            (b"text", Encoding::Yaml, parse(&format!("json: cannot unmarshal string {FIND}"), "74657874")),
+            (b"", Encoding::Protobuf, format!("{UNRECOGNIZED}empty data (<empty>)")),
+            (b"k8s\0", Encoding::Protobuf, format!("{UNRECOGNIZED}empty body (6b387300)")),
+            (b"k8s\0\x0a\xff", Encoding::Protobuf, format!("{UNRECOGNIZED}unexpected EOF (6b3873000aff)")),
+            (b"k8s\0\x12\x01\x0a", Encoding::Protobuf, handled("unexpected EOF")),
         ];
-        for (body, encoding, expected) in rows {
-            match (head(body, encoding), expected) {
-                (Ok(found), Ok((version, kind))) => assert_eq!(found, (version.to_owned(), kind.to_owned())),
-                (Err(cause), Err(expected)) => assert!(cause.contains(expected), "{cause}"),
-                (found, expected) => panic!("{found:?} is not {expected:?}"),
-            }
+        for (body, encoding, message) in rows {
+            let (read, _) = read("ConfigMap", body, (encoding, FieldValidation::Warn));
+            assert_eq!(read.unwrap_err(), message, "{}", String::from_utf8_lossy(body));
+        }
+    }
+
+    #[test]
+    fn faults_are_told_as_asked() {
+        use FieldValidation::{Ignore, Strict, Warn};
+        let json = b"{\"data\":{\"a\":\"1\",\"a\":\"2\"},\"x\":1}".as_slice();
+        let yaml = b"data:\n  a: p\n  a: q\n  b: p\n  b: q\n".as_slice();
+        let refused = "ConfigMap in version \"v1\" cannot be handled as a ConfigMap: strict decoding error: ";
+        let rows: [(&[u8], Encoding, FieldValidation, Result<(), &str>, &[&str]); 5] = [
+            (json, Encoding::Json, Warn, Ok(()), &["duplicate field \"data.a\"", "unknown field \"x\""]),
+            (json, Encoding::Json, Ignore, Ok(()), &[]),
+            (json, Encoding::Json, Strict, Err("duplicate field \"data.a\", unknown field \"x\""), &[]),
+            (
+                yaml,
+                Encoding::Yaml,
+                Warn,
+                Ok(()),
+                &["line 3: key \"a\" already set in map", "line 5: key \"b\" already set in map"],
+            ),
+            (
+                yaml,
+                Encoding::Yaml,
+                Strict,
+                Err("yaml: unmarshal errors:\n  line 3: key \"a\" already set in map\n  line 5: key \"b\" already set in map"),
+                &[],
+            ),
+        ];
+        for (body, encoding, validation, outcome, warned) in rows {
+            let (read, warnings) = read("ConfigMap", body, (encoding, validation));
+            assert_eq!(read.map(drop), outcome.map_err(|cause| format!("{refused}{cause}")));
+            assert_eq!(warnings, warned);
+        }
+    }
+
+    #[test]
+    fn bodies_need_not_say_what_they_are() {
+        for (body, encoding) in [
+            (b"{}".as_slice(), Encoding::Json),
+            (b"null", Encoding::Json),
+            (b"{\"kind\":\"\",\"apiVersion\":null}", Encoding::Json),
+            (b"kind: ConfigMap", Encoding::Yaml),
+            (b"k8s\0\x12\x00", Encoding::Protobuf),
+        ] {
+            let (read, warnings) = read("ConfigMap", body, (encoding, FieldValidation::Strict));
+            assert_eq!((read.unwrap(), warnings), (serde_json::json!({"kind": "ConfigMap", "apiVersion": "v1"}), Vec::new()));
         }
     }
 
@@ -306,7 +297,7 @@ mod tests {
         let flow = "[".repeat(3 << 20);
         for body in [aliases, flow] {
             let begun = std::time::Instant::now();
-            assert!(head(body.as_bytes(), Encoding::Yaml).is_err());
+            assert!(read("ConfigMap", body.as_bytes(), (Encoding::Yaml, FieldValidation::Warn)).0.is_err());
             assert!(begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
         }
     }

@@ -49,29 +49,47 @@ pub(super) fn json(schema: &Schema, body: &[u8]) -> Result<Reading, ReadError> {
     }
 }
 
-/// `apiVersion` and `kind` of a JSON body, empty where it has none.
+/// `apiVersion` and `kind` of a JSON body, empty where it has none. As Go's own decoder looks for them, in whatever case.
 pub(super) fn kind(body: &[u8]) -> Result<(String, String), ReadError> {
-    let mut lexer = Lexer::new(body);
     let mut found = (String::new(), String::new());
-    let mut scan = || -> Read<()> {
-        if lexer.start()? == Start::Object {
+    let wrong = find(body, &mut found).map_err(|Syntax(why)| why);
+    match wrong {
+        Ok(None) => Ok(found),
+        Ok(Some(why)) | Err(why) => Err(ReadError::Syntax(format!("couldn't get version/kind; json parse error: {why}"))),
+    }
+}
+
+/// The first value of a wrong type is told when all has been read.
+fn find(body: &[u8], found: &mut (String, String)) -> Read<Option<String>> {
+    let mut lexer = Lexer::new(body);
+    let mut wrong = None;
+    match lexer.start()? {
+        Start::Object => {
             lexer.enter()?;
             let mut turn = Turn::First;
             while let Some(key) = lexer.member(turn)? {
                 turn = Turn::Next;
-                match (&*key, lexer.start()?) {
-                    ("apiVersion", Start::String) => found.0 = lexer.string()?.into_owned(),
-                    ("kind", Start::String) => found.1 = lexer.string()?.into_owned(),
+                let name = ["apiVersion", "kind"].into_iter().find(|name| key.eq_ignore_ascii_case(name));
+                match (name, lexer.start()?) {
+                    (Some("apiVersion"), Start::String) => found.0 = lexer.string()?.into_owned(),
+                    (Some(_), Start::String) => found.1 = lexer.string()?.into_owned(),
+                    (Some(name), start) if start != Start::Null => {
+                        lexer.skip()?;
+                        let form = start.go_name();
+                        wrong.get_or_insert(format!("json: cannot unmarshal {form} into Go struct field .{name} of type string"));
+                    }
                     _ => lexer.skip()?,
                 }
             }
-        } else {
-            lexer.skip()?;
         }
-        lexer.end()
-    };
-    scan().map_err(|Syntax(why)| ReadError::Syntax(why))?;
-    Ok(found)
+        Start::Null => lexer.null()?,
+        start => {
+            lexer.skip()?;
+            wrong = Some(format!("json: cannot unmarshal {} into Go value of type {FIND_KIND}", start.go_name()));
+        }
+    }
+    lexer.end()?;
+    Ok(wrong)
 }
 
 impl Reader<'_, '_> {

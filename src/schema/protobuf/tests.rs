@@ -224,8 +224,7 @@ fn refuses_in_kubes_words() {
 fn a_list_without_items_in_a_map_is_none() {
     let schema = Schema::builtin("authorization.k8s.io", "v1", "SubjectAccessReview").unwrap();
     for extra in [json!({"a": []}), json!({"a": null})] {
-        let review = json!({"spec": {"extra": extra, "user": "u"}});
-        let bytes = schema.protobuf(review.to_string().as_bytes()).unwrap();
+        let bytes = schema.protobuf(&write(&json!({"spec": {"extra": extra, "user": "u"}}))).unwrap();
         let read = schema.read(&bytes, Encoding::Protobuf).unwrap().value;
         assert_eq!(read["spec"]["extra"], json!({"a": null}));
     }
