@@ -6,6 +6,7 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{Method, StatusCode};
+use portcullis::testing;
 use serde_json::{Value, json};
 
 use crate::support::client::{Answer, Client, Credentials, Protocol, tls};
@@ -485,20 +486,15 @@ fn stolen_rights_end_at_the_ceiling() {
     });
 }
 
-#[test]
-fn a_component_that_must_show_a_certificate_is_not_known_by_a_token() {
-    let more =
-        "policy: {components: [{name: machine, match: {serviceAccounts: [default/app]}, proof: certificate, unlimited: true}]}\n";
-    let cluster = Cluster::start_now(Store::Embedded, more);
-    runtime().block_on(async {
-        let admin = cluster.client(Protocol::Http2).await;
-        let uid = account(&admin, "default", "app").await;
-        let token = mint(&cluster.pki.path(""), ("default", "app", &uid), &[]);
-        let credentials = Credentials { authority: cluster.pki.authority(), certificate: None, token: Some(token) };
-        let client = cluster.connect(cluster.address(), &credentials, Protocol::Http1).await;
-        let answer = client.get("/version").await;
-        assert_eq!(answer.status, StatusCode::FORBIDDEN, "{:?}", answer.body);
-    });
+#[tokio::test]
+async fn a_component_that_must_show_a_certificate_is_not_known_by_a_token() {
+    let policy =
+        "components: [{name: machine, match: {serviceAccounts: [default/default]}, proof: certificate, unlimited: true}]";
+    let server = testing::Server::builder().set("policy", policy).start().await.unwrap();
+    let token = server.token("default", "default").unwrap();
+    let client = Credentials::bearer(&server, token).connect(&server, Protocol::Http1).await;
+    let answer = client.get("/version").await;
+    assert_eq!(answer.status, StatusCode::FORBIDDEN, "{:?}", answer.body);
 }
 
 #[test]

@@ -7,23 +7,16 @@ use http::{Method, StatusCode};
 use portcullis::testing::{Error, Identity, Server};
 use serde_json::{Value, json};
 
-use super::support::client::{Client, Credentials, Protocol, tls};
+use super::support::client::{Client, Credentials, Protocol};
 
 const MAPS: &str = "/api/v1/namespaces/default/configmaps";
 
 async fn client_of(server: &Server, identity: &Identity) -> Client {
-    let (certificate, key) = (identity.certificate_pem().into(), identity.key_pem().into());
-    let credentials = Credentials { authority: server.ca_pem().into(), certificate: Some((certificate, key)), token: None };
-    Client::connect(server.address(), tls(&credentials, Protocol::Http2), None).await.unwrap()
+    Credentials::of(server, identity).connect(server, Protocol::Http2).await
 }
 
 async fn admin(server: &Server) -> Client {
-    client_of(server, server.client_identity()).await
-}
-
-async fn bearer(server: &Server, token: String) -> Client {
-    let credentials = Credentials { authority: server.ca_pem().into(), ..Credentials::default() };
-    Client::connect(server.address(), tls(&credentials, Protocol::Http1), Some(token)).await.unwrap()
+    Credentials::admin(server).connect(server, Protocol::Http2).await
 }
 
 fn map(name: &str) -> Value {
@@ -97,7 +90,8 @@ async fn rbac_decides_about_others() {
     assert_eq!(kubelet.get("/api/v1/namespaces/default/secrets/s").await.status, StatusCode::FORBIDDEN);
 
     let own = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
-    let account = bearer(&server, server.token("default", "default").unwrap()).await;
+    let account = Credentials::bearer(&server, server.token("default", "default").unwrap());
+    let account = account.connect(&server, Protocol::Http1).await;
     let review = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"});
     let answer = account.send(Method::POST, own, &review).await.json();
     assert_eq!(answer["status"]["userInfo"]["username"], "system:serviceaccount:default:default", "{answer}");
@@ -120,12 +114,7 @@ async fn servers_do_not_know_of_each_other() {
         assert_eq!(own, [format!("m{index}")]);
     }
     // A certificate of one is nothing to another.
-    let stranger = client_of(&servers[0], servers[0].client_identity()).await;
-    assert_eq!(stranger.get(MAPS).await.status, StatusCode::OK);
-    let (certificate, key) = (servers[0].client_identity().certificate_pem(), servers[0].client_identity().key_pem());
-    let credentials =
-        Credentials { authority: servers[1].ca_pem().into(), certificate: Some((certificate.into(), key.into())), token: None };
-    let stranger = Client::connect(servers[1].address(), tls(&credentials, Protocol::Http2), None).await.unwrap();
+    let stranger = client_of(&servers[1], servers[0].client_identity()).await;
     assert_eq!(stranger.get(MAPS).await.status, StatusCode::UNAUTHORIZED);
 }
 

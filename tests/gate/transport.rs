@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use http::{Method, StatusCode};
+use portcullis::testing;
 
 use crate::support::client::{Client, Credentials, Protocol, tls, tls_of};
 use crate::support::pki::{Life, Pki};
@@ -71,16 +72,13 @@ fn openssl_finds_a_certificate_that_is_asked_for_and_no_session_to_resume() {
     }
 }
 
-#[test]
-fn without_a_certificate_only_the_anonymous_paths_answer() {
-    let cluster = Cluster::start_now(Store::Embedded, "");
-    runtime().block_on(async {
-        let nobody = Credentials { authority: cluster.pki.authority(), ..Credentials::default() };
-        for (path, status) in [("/livez", 200), ("/version", 200), ("/api/v1/pods", 401), ("/metrics", 401)] {
-            let client = cluster.connect(cluster.address(), &nobody, Protocol::Http1).await;
-            assert_eq!(client.get(path).await.status.as_u16(), status, "{path}");
-        }
-    });
+#[tokio::test]
+async fn without_a_certificate_only_the_anonymous_paths_answer() {
+    let server = testing::Server::start().await.unwrap();
+    for (path, status) in [("/livez", 200), ("/version", 200), ("/api/v1/pods", 401), ("/metrics", 401)] {
+        let client = Credentials::nobody(&server).connect(&server, Protocol::Http1).await;
+        assert_eq!(client.get(path).await.status.as_u16(), status, "{path}");
+    }
 }
 
 #[test]
@@ -207,41 +205,32 @@ fn a_renewed_serving_certificate_is_served_without_a_restart() {
     wait_until("the new certificate is served", || serial().is_some_and(|now| now != before));
 }
 
-#[test]
-fn limits_of_the_wire_answer_in_their_own_codes() {
-    let cluster = Cluster::start_now(Store::Embedded, "");
-    runtime().block_on(async {
-        let client = cluster.client(Protocol::Http1).await;
-        let long = format!("/api/v1/namespaces?labelSelector={}", "a".repeat(20_000));
-        let status = client.request(Method::GET, &long, &[], "").await.map(|answer| answer.status.as_u16());
-        assert!(matches!(status, Ok(414 | 431)), "{status:?}");
-        let client = cluster.client(Protocol::Http2).await;
-        let answer = client
-            .request(
-                Method::POST,
-                "/api/v1/namespaces/default/configmaps",
-                &[("content-type", "application/json")],
-                vec![b' '; 4 << 20],
-            )
-            .await
-            .unwrap();
-        assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
-        assert_eq!(answer.json()["message"], "Request entity too large: limit is 3145728");
-    });
+#[tokio::test]
+async fn limits_of_the_wire_answer_in_their_own_codes() {
+    let server = testing::Server::start().await.unwrap();
+    let admin = Credentials::admin(&server);
+    let client = admin.connect(&server, Protocol::Http1).await;
+    let long = format!("/api/v1/namespaces?labelSelector={}", "a".repeat(20_000));
+    let status = client.request(Method::GET, &long, &[], "").await.map(|answer| answer.status.as_u16());
+    assert!(matches!(status, Ok(414 | 431)), "{status:?}");
+    let client = admin.connect(&server, Protocol::Http2).await;
+    let (path, headers) = ("/api/v1/namespaces/default/configmaps", [("content-type", "application/json")]);
+    let answer = client.request(Method::POST, path, &headers, vec![b' '; 4 << 20]).await.unwrap();
+    assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(answer.json()["message"], "Request entity too large: limit is 3145728");
 }
 
 #[test]
 fn a_connection_over_the_limit_waits_for_its_turn() {
-    let cluster = Cluster::start_with(Store::Embedded, |config| config.replace("drain: 2s", "drain: 2s, connections: 2"));
-    let admin = tls(&cluster.admin(), Protocol::Http1);
+    let server = testing::Server::builder().set("listen.connections", "2").start_blocking().unwrap();
+    let (admin, address) = (tls(&Credentials::admin(&server), Protocol::Http1), server.address());
     let ask = |raw: &mut Raw| raw.send(b"GET /version HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    let mut held: Vec<Raw> = (0..2).map(|_| Raw::connect(cluster.address(), admin.clone())).collect();
+    let mut held: Vec<Raw> = (0..2).map(|_| Raw::connect(address, admin.clone())).collect();
     for raw in &mut held {
         assert!(ask(raw));
         assert_eq!(raw.answer().unwrap().status, 200);
     }
     let (sender, answered) = std::sync::mpsc::channel();
-    let address = cluster.address();
     let third = std::thread::spawn(move || {
         let mut raw = Raw::connect(address, admin);
         assert!(ask(&mut raw));
@@ -253,26 +242,24 @@ fn a_connection_over_the_limit_waits_for_its_turn() {
     third.join().unwrap();
 }
 
-#[test]
-fn a_full_server_says_429_and_goes_on() {
-    let cluster = Cluster::start_now(Store::Embedded, "limits: {watchesPerIdentity: 3}\n");
-    runtime().block_on(async {
-        let client = cluster.client(Protocol::Http2).await;
-        let path = "/api/v1/namespaces?watch=true";
-        let mut open = Vec::new();
-        for _ in 0..3 {
-            open.push(client.watch(path).await);
-        }
-        let answer = client.get(path).await;
-        assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS);
-        assert_eq!(
-            (&answer.headers["retry-after"], &answer.body[..]),
-            (&"1".parse().unwrap(), &b"Too many requests, please try again later.\n"[..])
-        );
-        assert_eq!(client.get("/api/v1/namespaces").await.status, StatusCode::OK, "others are served");
-        drop(open.pop());
-        until_open(&client, path).await;
-    });
+#[tokio::test]
+async fn a_full_server_says_429_and_goes_on() {
+    let server = testing::Server::builder().set("limits.watchesPerIdentity", "3").start().await.unwrap();
+    let client = Credentials::admin(&server).connect(&server, Protocol::Http2).await;
+    let path = "/api/v1/namespaces?watch=true";
+    let mut open = Vec::new();
+    for _ in 0..3 {
+        open.push(client.watch(path).await);
+    }
+    let answer = client.get(path).await;
+    assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(
+        (&answer.headers["retry-after"], &answer.body[..]),
+        (&"1".parse().unwrap(), &b"Too many requests, please try again later.\n"[..])
+    );
+    assert_eq!(client.get("/api/v1/namespaces").await.status, StatusCode::OK, "others are served");
+    drop(open.pop());
+    until_open(&client, path).await;
 }
 
 /// Waits until a watch can be opened.

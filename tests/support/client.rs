@@ -9,6 +9,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use portcullis::testing;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio::net::TcpStream;
@@ -37,6 +38,34 @@ pub struct Credentials {
     pub authority: Vec<u8>,
     pub certificate: Option<(Vec<u8>, Vec<u8>)>,
     pub token: Option<String>,
+}
+
+impl Credentials {
+    /// The administrator of a server in this process.
+    pub fn admin(server: &testing::Server) -> Self {
+        Self::of(server, server.client_identity())
+    }
+
+    /// Somebody with a certificate.
+    pub fn of(server: &testing::Server, who: &testing::Identity) -> Self {
+        let certificate = Some((who.certificate_pem().into(), who.key_pem().into()));
+        Self { certificate, ..Self::nobody(server) }
+    }
+
+    /// Somebody with a token.
+    pub fn bearer(server: &testing::Server, token: String) -> Self {
+        Self { token: Some(token), ..Self::nobody(server) }
+    }
+
+    /// Somebody who shows nothing.
+    pub fn nobody(server: &testing::Server) -> Self {
+        Self { authority: server.ca_pem().into(), ..Self::default() }
+    }
+
+    /// Connects.
+    pub async fn connect(&self, server: &testing::Server, protocol: Protocol) -> Client {
+        Client::connect(server.address(), tls(self, protocol), self.token.clone()).await.expect("a connection")
+    }
 }
 
 /// One connection.
