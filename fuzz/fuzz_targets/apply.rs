@@ -15,7 +15,7 @@ fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
 fuzz_target!(|data: &[u8]| {
     let Some((live, config)) = portcullis_fuzz::two(data) else { return };
     let schema = portcullis_fuzz::schema(live, Encoding::Json);
-    if portcullis_fuzz::is_list(&schema) {
+    if !portcullis_fuzz::is_managed(&schema) {
         return;
     }
     let (Some(live), Ok(config)) = (portcullis_fuzz::stored(&schema, live), schema.read(config, Encoding::Json)) else { return };

@@ -56,7 +56,12 @@ pub fn two(data: &[u8]) -> Option<(&[u8], &[u8])> {
 
 /// Whether it is a list of objects: nobody sends those.
 pub fn is_list(schema: &Schema) -> bool {
-    schema.field(&["metadata", "continue"]).is_some()
+    schema.has(&["metadata", "continue"])
+}
+
+/// Whether objects of the kind have owners of their fields.
+pub fn is_managed(schema: &Schema) -> bool {
+    schema.has(&["metadata", "managedFields"])
 }
 
 /// What protobuf carries of an object: neither kind nor apiVersion of objects within it, and no difference between null and an empty list

@@ -132,7 +132,7 @@ fn fill_definition(definition: &mut Members) {
     fill_port(spec, &["conversion", "webhook", "clientConfig", "service"]);
     let versions = spec.get("versions").and_then(Value::as_array);
     let stored = versions.into_iter().flatten().find(|version| version["storage"] == true);
-    let stored = stored.and_then(|version| version.get("name")).cloned();
+    let stored = stored.map(|version| version.get("name").cloned().unwrap_or_else(|| "".into()));
     if let (Some(stored), Some(status)) = (stored, make(definition, "status")) {
         put_zero(status, "storedVersions", json!([stored]));
     }

@@ -278,6 +278,12 @@ fn rows_of_groups() {
             }),
         ),
         (
+            ("apiextensions.k8s.io", "v1", "CustomResourceDefinition"),
+            "/status/storedVersions",
+            json!({"spec": {"versions": [{"storage": true}]}}),
+            json!([""]),
+        ),
+        (
             ("resource.k8s.io", "v1", "ResourceClaim"),
             "/spec/devices/requests/0/exactly",
             json!({"spec": {"devices": {"requests": [{"exactly": {}}]}}}),
