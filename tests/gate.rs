@@ -23,6 +23,8 @@ mod mission;
 mod support;
 #[path = "gate/testing.rs"]
 mod testing;
+#[path = "gate/transcript.rs"]
+mod transcript;
 #[path = "gate/transport.rs"]
 mod transport;
 #[path = "gate/websocket.rs"]

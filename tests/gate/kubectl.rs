@@ -1,5 +1,7 @@
 //! The kubectl that is on the PATH, as a person types it, against `portcullis up`, directly and through `kubectl proxy`.
 
+use std::path::Path;
+
 use crate::support::{Kubectl, Store, Up};
 
 /// A deployment, changed between two applies.
@@ -30,7 +32,63 @@ fn kubectl_does_its_work_on_etcd() {
     session(Store::Etcd);
 }
 
+#[test]
+fn create() {
+    transcript("create.txt");
+}
+
+#[test]
+fn apply_by_the_client() {
+    transcript("apply.txt");
+}
+
+#[test]
+fn apply_by_the_server() {
+    transcript("serverside.txt");
+}
+
+#[test]
+fn patch_scale_set_label_rollout_and_delete() {
+    transcript("change.txt");
+}
+
+#[test]
+fn get_explain_can_i_wait_and_events() {
+    transcript("look.txt");
+}
+
+#[test]
+fn print_and_describe() {
+    transcript("describe.txt");
+}
+
+#[test]
+fn nodes_and_certificates() {
+    transcript("nodes.txt");
+}
+
+/// One of the transcripts beside this file, against a server of its own.
+fn transcript(name: &str) {
+    if missing() {
+        return;
+    }
+    let up = Up::start(Store::Embedded);
+    up.shell().play(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/gate/kubectl").join(name));
+}
+
+/// Whether there is no kubectl to type with, which is said aloud and fails nothing.
+fn missing() -> bool {
+    let missing = !Kubectl::installed();
+    if missing {
+        println!("NOT TESTED: there is no kubectl on the PATH");
+    }
+    missing
+}
+
 fn session(store: Store) {
+    if missing() {
+        return;
+    }
     let up = Up::start(store);
     let kubectl = up.kubectl();
     println!("{}", kubectl.run(&["version"]));
@@ -42,7 +100,7 @@ fn session(store: Store) {
 
 fn everything(kubectl: &Kubectl, up: &Up) {
     who(kubectl);
-    apply(kubectl, up);
+    declare(kubectl, up);
     make(kubectl);
     change(kubectl, up);
     look(kubectl, up);
@@ -62,7 +120,7 @@ fn who(kubectl: &Kubectl) {
     assert!(kubectl.run(&["cluster-info"]).contains("is running at"));
 }
 
-fn apply(kubectl: &Kubectl, up: &Up) {
+fn declare(kubectl: &Kubectl, up: &Up) {
     let file = up.file("web.yaml", &deployment(2));
     assert!(kubectl.run(&["apply", "-f", &file]).contains("deployment.apps/web created"));
     assert!(kubectl.run(&["apply", "-f", &file]).contains("deployment.apps/web unchanged"));

@@ -9,6 +9,14 @@ use super::etcd::Etcd;
 use super::pki::Pki;
 use super::{Output, Store, portcullis};
 
+/// What commands find around them.
+pub struct Shell {
+    /// Where they run.
+    pub folder: PathBuf,
+    /// Variables, beside PATH.
+    pub environment: Vec<(String, String)>,
+}
+
 /// `portcullis up` in a folder of its own.
 pub struct Up {
     output: Output,
@@ -64,6 +72,15 @@ impl Up {
         Kubectl::new(self.dir.path(), vec!["--kubeconfig".into(), kubeconfig.display().to_string()])
     }
 
+    /// A shell whose kubectl is the administrator's, in an empty folder.
+    pub fn shell(&self) -> Shell {
+        let folder = self.dir.path().join("shell");
+        fs::create_dir_all(&folder).unwrap();
+        let name = |name: &str, path: PathBuf| (name.to_owned(), path.display().to_string());
+        let environment = vec![name("HOME", self.dir.path().to_owned()), name("KUBECONFIG", self.dir().join("admin.kubeconfig"))];
+        Shell { folder, environment }
+    }
+
     /// `kubectl proxy` on a free port.
     pub fn proxy(&self) -> Proxy<'_> {
         let output = self.kubectl().spawn(&["proxy", "--port=0"]);
@@ -110,6 +127,12 @@ impl Kubectl {
         let home = dir.join("home");
         fs::create_dir_all(&home).unwrap();
         Self { home, target, environment: Vec::new() }
+    }
+
+    /// Whether there is one.
+    pub fn installed() -> bool {
+        let found = Command::new("kubectl").args(["version", "--client"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        found.is_ok_and(|status| status.success())
     }
 
     /// The same with one more variable in its environment.

@@ -21,7 +21,7 @@ use etcd::Etcd;
 use pki::Pki;
 
 #[allow(unused_imports, reason = "not every test types commands")]
-pub use kubectl::{Kubectl, Up};
+pub use kubectl::{Kubectl, Shell, Up};
 pub use port::free_port;
 
 /// The program under test: the one that was built beside the tests, or the one that PORTCULLIS_BIN names.
