@@ -3,12 +3,15 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 CARGO ?= cargo
 
-.PHONY: help test lint docs deps oracle bench soak fuzz image
+.PHONY: help test clients lint docs deps oracle bench soak fuzz image
 help: ## this text
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
 
 test: ## all tests, with a real etcd, real TLS and real clients
 	@PORTCULLIS_ETCD=$$(tools/etcd) $(CARGO) test --locked --release
+
+clients: ## real clients: kube-rs, Python, npm, a Helm-like run; installed below target/
+	tests/clients.sh
 
 lint: ## formatting and clippy, warnings refused
 	$(CARGO) fmt --check
