@@ -105,15 +105,15 @@ pub(crate) fn prepare_create(kind: &Kind, permit: &Permit, new: &mut Value) {
         ("", "persistentvolumeclaims") => new["status"] = serde_json::json!({"phase": "Pending"}),
         ("batch", "jobs") => job::prepare_create(new),
         ("apps", "deployments" | "replicasets" | "statefulsets" | "daemonsets") | ("", "replicationcontrollers") => {
-            pod::drop_disabled(&mut new["spec"]["template"]["spec"], &Value::Null);
-            if kind.plural == "daemonsets" {
-                workload::prepare_daemon(new, None);
+            drop_disabled(new, "/spec/template/spec", &Value::Null);
+            match kind.plural.as_str() {
+                "daemonsets" => workload::prepare_daemon(new, None),
+                "statefulsets" => workload::prepare_stateful(new, &Value::Null),
+                _ => {}
             }
         }
-        ("", "podtemplates") => pod::drop_disabled(&mut new["template"]["spec"], &Value::Null),
-        ("batch", "cronjobs") => {
-            pod::drop_disabled(&mut new["spec"]["jobTemplate"]["spec"]["template"]["spec"], &Value::Null);
-        }
+        ("", "podtemplates") => drop_disabled(new, "/template/spec", &Value::Null),
+        ("batch", "cronjobs") => drop_disabled(new, "/spec/jobTemplate/spec/template/spec", &Value::Null),
         ("certificates.k8s.io", "certificatesigningrequests") => signing::prepare_create(permit, new),
         _ => {}
     }
@@ -133,17 +133,16 @@ pub(crate) fn prepare_update(kind: &Kind, part: Part, new: &mut Value, old: &Val
     match (kind.group.as_str(), kind.plural.as_str()) {
         ("", "pods") => pod::prepare_update(part, new, old),
         ("apps", "deployments" | "replicasets" | "statefulsets" | "daemonsets") | ("", "replicationcontrollers") => {
-            pod::drop_disabled(&mut new["spec"]["template"]["spec"], &old["spec"]["template"]["spec"]);
-            if kind.plural == "daemonsets" && part == Part::Whole {
-                workload::prepare_daemon(new, Some(old));
+            drop_disabled(new, "/spec/template/spec", old);
+            match kind.plural.as_str() {
+                "daemonsets" if part == Part::Whole => workload::prepare_daemon(new, Some(old)),
+                "statefulsets" => workload::prepare_stateful(new, old),
+                _ => {}
             }
         }
-        ("", "podtemplates") => pod::drop_disabled(&mut new["template"]["spec"], &old["template"]["spec"]),
-        ("batch", "jobs") => pod::drop_disabled(&mut new["spec"]["template"]["spec"], &old["spec"]["template"]["spec"]),
-        ("batch", "cronjobs") => {
-            let template = |job: &Value| job["spec"]["jobTemplate"]["spec"]["template"]["spec"].clone();
-            pod::drop_disabled(&mut new["spec"]["jobTemplate"]["spec"]["template"]["spec"], &template(old));
-        }
+        ("", "podtemplates") => drop_disabled(new, "/template/spec", old),
+        ("batch", "jobs") => drop_disabled(new, "/spec/template/spec", old),
+        ("batch", "cronjobs") => drop_disabled(new, "/spec/jobTemplate/spec/template/spec", old),
         ("", "namespaces") if part == Part::Whole => namespace::prepare_update(new, old),
         ("", "secrets") => secret::prepare(new, Some(old)),
         ("", "services") if part == Part::Whole => service::prepare_update(new, old),
@@ -186,7 +185,9 @@ pub(crate) fn check_update(kind: &Kind, part: Part, new: &Value, old: &Value) ->
         _ => {
             errors.extend(meta::check_change(new, old));
             if part != Part::Status {
-                errors.extend(meta::check(new, name_rule(kind), kind.namespaced));
+                if !is_seen_once(kind) {
+                    errors.extend(meta::check(new, name_rule(kind), kind.namespaced));
+                }
                 check(kind, new, &mut errors);
                 check_change(kind, (new, old), &mut errors);
             }
@@ -293,6 +294,22 @@ pub(crate) async fn release(api: &Api, aim: &Aim<'_>, gone: &Value, kept: Option
     }
     if let ("", "services") = (aim.kind.group.as_str(), aim.kind.plural.as_str()) {
         service::release(api, aim, gone, kept).await;
+    }
+}
+
+/// Takes away what a pod's spec at `place` cannot have, unless it had it before.
+fn drop_disabled(new: &mut Value, place: &str, old: &Value) {
+    if let Some(spec) = new.pointer_mut(place) {
+        pod::drop_disabled(spec, old.pointer(place).unwrap_or(&Value::Null));
+    }
+}
+
+/// Whether the kind itself looks at the metadata of an update only for what has changed.
+fn is_seen_once(kind: &Kind) -> bool {
+    match kind.group.as_str() {
+        "" => matches!(kind.plural.as_str(), "namespaces" | "services" | "nodes" | "resourcequotas"),
+        "networking.k8s.io" => matches!(kind.plural.as_str(), "ingresses" | "ingressclasses" | "networkpolicies"),
+        _ => false,
     }
 }
 

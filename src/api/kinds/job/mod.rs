@@ -22,12 +22,17 @@ pub(super) use cron::{check as check_cron, check_update as check_cron_update};
 
 /// A new job: its pods bear its name and its uid.
 pub(super) fn prepare_create(new: &mut Value) {
-    pod::drop_disabled(&mut new["spec"]["template"]["spec"], &Value::Null);
+    if let Some(spec) = new.pointer_mut("/spec/template/spec") {
+        pod::drop_disabled(spec, &Value::Null);
+    }
     if new["spec"]["manualSelector"] == true {
         return;
     }
     let (name, uid) = (meta::text(new, "name").to_owned(), meta::text(new, "uid").to_owned());
     let labels = json!({NAME: name, OLD_NAME: name, UID: uid, OLD_UID: uid});
+    // The labels of a job without any are its template's: in kube-apiserver they are one and the same map.
+    let own = &new["metadata"]["labels"];
+    let shared = is_empty(own) || *own == new["spec"]["template"]["metadata"]["labels"];
     for (key, value) in entries(&labels) {
         // What a client has set stays, and is refused if it is something else.
         let own = &mut new["spec"]["template"]["metadata"]["labels"][key];
@@ -35,10 +40,8 @@ pub(super) fn prepare_create(new: &mut Value) {
             *own = value.clone();
         }
     }
-    // The labels of a job without any are its template's.
-    let template = new["spec"]["template"]["metadata"]["labels"].clone();
-    if is_empty(&new["metadata"]["labels"]) {
-        new["metadata"]["labels"] = template;
+    if shared {
+        new["metadata"]["labels"] = new["spec"]["template"]["metadata"]["labels"].clone();
     }
     let own = &mut new["spec"]["selector"]["matchLabels"][UID];
     if own.is_null() {

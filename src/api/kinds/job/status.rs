@@ -156,7 +156,10 @@ impl State<'_> {
         if (self.ended() || self.changed("terminating")) && terminating.count() > 0 && self.is_finished() {
             errors.push(terminating.invalid("terminating>0 is invalid for finished job"));
         }
-        if (self.changed("ready") || self.changed("active")) && !ready.is_absent() && ready.count() > self.status.at("active").count() {
+        if (self.changed("ready") || self.changed("active"))
+            && !ready.is_absent()
+            && ready.count() > self.status.at("active").count()
+        {
             errors.push(ready.invalid("cannot set more ready pods than active"));
         }
         let met = self.is("SuccessCriteriaMet");

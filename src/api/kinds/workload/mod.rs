@@ -26,6 +26,15 @@ pub(super) fn prepare_daemon(new: &mut Value, old: Option<&Value>) {
     new["metadata"]["annotations"][key] = Value::from(count.to_string());
 }
 
+/// How many pods of a StatefulSet may be away at once is off by default in 1.36.
+pub(super) fn prepare_stateful(new: &mut Value, old: &Value) {
+    let place = "/spec/updateStrategy/rollingUpdate";
+    let used = |set: &Value| set.pointer(place).is_some_and(|rolling| !rolling["maxUnavailable"].is_null());
+    if let Some(rolling) = new.pointer_mut(place).and_then(Value::as_object_mut).filter(|_| !used(old)) {
+        rolling.remove("maxUnavailable");
+    }
+}
+
 /// The faults of one of these kinds by itself, after those of its metadata.
 pub(super) fn check(kind: &Kind, new: &Value, old: Option<&Value>, errors: &mut Vec<FieldError>) {
     let root = Field::new(new, "");
