@@ -12,7 +12,7 @@ use crate::api::meta::name;
 #[derive(Clone, Copy)]
 pub(super) struct Field<'v, 'p> {
     value: &'v Value,
-    parent: Option<&'p Field<'v, 'p>>,
+    parent: Option<&'p Self>,
     step: Step<'p>,
 }
 
@@ -64,17 +64,8 @@ impl<'v, 'p> Field<'v, 'p> {
 
     /// Whether it stands in a pod itself, not in a template of one.
     pub(super) fn is_of_pod(&self) -> bool {
-        let mut first = None;
-        let mut at = Some(self);
-        while let Some(field) = at {
-            if let Step::Member(name) = field.step
-                && !name.is_empty()
-            {
-                first = Some(name);
-            }
-            at = field.parent;
-        }
-        first == Some("spec")
+        let of_template = matches!(self.step, Step::Member(name) if name.split('.').any(|step| step == "template"));
+        !of_template && self.parent.is_none_or(Field::is_of_pod)
     }
 
     /// The items of a list: `spec.containers[0]`.

@@ -100,9 +100,14 @@ fn fill_job_spec(spec: &mut Members) {
     let policy = object(spec, "podFailurePolicy");
     let replacement = if policy.is_some() { "Failed" } else { "TerminatingOrFailed" };
     if let Some(policy) = policy {
-        each(policy, "rules", |rule| each(rule, "onPodConditions", |condition| put_zero(condition, "status", "True")));
+        fill_failures(policy);
     }
     put(spec, "podReplacementPolicy", replacement);
+}
+
+/// A `podFailurePolicy`.
+fn fill_failures(policy: &mut Members) {
+    each(policy, "rules", |rule| each(rule, "onPodConditions", |condition| put_zero(condition, "status", "True")));
 }
 
 fn fill_cron_job(job: &mut Members) {
@@ -112,6 +117,7 @@ fn fill_cron_job(job: &mut Members) {
     put(spec, "successfulJobsHistoryLimit", 3);
     put(spec, "failedJobsHistoryLimit", 1);
     if let Some(spec) = make(spec, "jobTemplate").and_then(|template| make(template, "spec")) {
+        object(spec, "podFailurePolicy").into_iter().for_each(fill_failures);
         pod::fill_template(spec, "template");
     }
 }

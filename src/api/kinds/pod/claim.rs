@@ -41,10 +41,6 @@ pub(super) fn check_spec(spec: &Field<'_, '_>, errors: &mut Vec<FieldError>) {
         Some(size) if nanos(size).is_some_and(|size| size <= 0) => {
             errors.push(resources.key("storage").invalid_text(size, "must be greater than zero"));
         }
-        // Kept in whole bytes.
-        Some(size) if nanos(size).is_some_and(|size| size % 1_000_000_000 != 0) => {
-            errors.push(resources.key("storage").invalid_text(size, "must be an integer"));
-        }
         Some(_) => {}
     }
     spec.at("storageClassName").named(name::subdomain, errors);

@@ -7,6 +7,8 @@ mod check;
 mod claim;
 mod container;
 mod environment;
+#[cfg(test)]
+mod flood;
 mod mount;
 mod prepare;
 mod probe;

@@ -72,7 +72,7 @@ pub(super) fn check_claims(list: &Field<'_, '_>, errors: &mut Vec<FieldError>) {
             return;
         }
         let own = claim.at("name");
-        if own.require(errors) != "" {
+        if !own.require(errors).is_empty() {
             if seen.insert(own.text()) {
                 own.named(name::label, errors);
             } else {

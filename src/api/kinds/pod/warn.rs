@@ -321,9 +321,12 @@ fn warn_of_container(container: &Field<'_, '_>, warnings: &mut Vec<String>) {
     }
 }
 
+/// Where a port stands, and the address and port of the host that it takes.
+type Opening<'a> = (String, &'a str, i64);
+
 /// Ports of containers that are one and the same, or nearly.
 fn warn_of_ports(spec: &Field<'_, '_>, warnings: &mut Vec<String>) {
-    let mut known: HashMap<(i64, &str), Vec<(String, &str, i64)>> = HashMap::new();
+    let mut known: HashMap<(i64, &str), Vec<Opening<'_>>> = HashMap::new();
     container::each(spec, |container| {
         for port in container.at("ports").items() {
             if warnings.len() >= MOST {

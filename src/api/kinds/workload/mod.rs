@@ -71,10 +71,7 @@ pub(super) fn check_update(kind: &Kind, part: Part, (new, old): (&Value, &Value)
         "ControllerRevision" => {
             errors.extend(meta::check(new, name::subdomain, true));
             check(kind, new, Some(old), errors);
-            // Data that is read from the store is never what a client sends, even if it says the same.
-            if changed_data(new, old) {
-                errors.push(root.at("data").invalid("field is immutable"));
-            }
+            root.at("data").immutable(&old["data"], errors);
         }
         "StatefulSet" => {
             check(kind, new, Some(old), errors);
@@ -110,10 +107,6 @@ pub(super) fn warn(kind: &Kind, new: &Value, old: Option<&Value>, warnings: &mut
         // The template is told without its `spec`.
         warnings.extend(told.iter().map(|text| text.replacen("].spec.", "].", 1)));
     }
-}
-
-fn changed_data(new: &Value, old: &Value) -> bool {
-    new["data"] != old["data"]
 }
 
 fn check_deployment(spec: &Field<'_, '_>, errors: &mut Vec<FieldError>) {
@@ -172,9 +165,7 @@ fn check_stateful(spec: &Field<'_, '_>, old: Option<&Value>, errors: &mut Vec<Fi
     }
     spec.at("replicas").not_negative(errors);
     spec.at("minReadySeconds").not_negative(errors);
-    let ordinals = spec.at("ordinals");
-    let start = spec.at("ordinals.start");
-    start.with(ordinals.at("start").value()).not_negative(errors);
+    spec.at("ordinals").at("start").not_negative(errors);
     // What older servers took stays.
     let before = |member: &str| old.is_some_and(|old| old["spec"][member] == spec.value()[member]);
     if !before("revisionHistoryLimit") {

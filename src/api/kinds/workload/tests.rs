@@ -103,6 +103,19 @@ fn templates_run_for_ever() {
 }
 
 #[test]
+fn templates_leave_open_what_pods_are_given() {
+    let mut template = spec(&json!({}))["template"].clone();
+    template["spec"]["hostNetwork"] = json!(true);
+    template["spec"]["containers"][0]["ports"] = json!([{"containerPort": 80, "protocol": "TCP"}]);
+    template["spec"]["volumes"] = json!([{"name": "v", "image": {"pullPolicy": "Always"}}]);
+    check_rows("apps", "deployments", &json!({"strategy": {"type": "Recreate"}}), &[(json!({"template": template}), "")]);
+    template["spec"]["containers"][0]["ports"][0]["hostPort"] = json!(81);
+    let fault = "spec.template.spec.containers[0].ports[0].hostPort: Invalid value: 81: must match `containerPort` when `hostNetwork` \
+                 is true";
+    check_rows("apps", "deployments", &json!({"strategy": {"type": "Recreate"}}), &[(json!({"template": template}), fault)]);
+}
+
+#[test]
 fn stateful_sets() {
     let base = json!({"updateStrategy": {"type": "OnDelete"}, "podManagementPolicy": "Parallel"});
     let rows = [
