@@ -1,15 +1,10 @@
-//! Small kinds: leases, priority classes, storage and runtime classes, limit ranges, API services, priority levels.
+//! Small kinds: priority and runtime classes, API services, priority levels.
 
 use serde_json::Value;
 
-use super::field::{immutable, is_empty, items, not_negative, one_of, positive, required};
+use super::field::{immutable, one_of, required};
 use crate::api::error::FieldError;
 use crate::api::meta;
-
-pub(super) fn check_lease(new: &Value, errors: &mut Vec<FieldError>) {
-    positive(&new["spec"]["leaseDurationSeconds"], "spec.leaseDurationSeconds", errors);
-    not_negative(&new["spec"]["leaseTransitions"], "spec.leaseTransitions", errors);
-}
 
 pub(super) fn check_priority(new: &Value, errors: &mut Vec<FieldError>) {
     let name = meta::text(new, "name");
@@ -34,43 +29,11 @@ pub(super) fn check_priority_change(new: &Value, old: &Value, errors: &mut Vec<F
     immutable(&new["preemptionPolicy"], &old["preemptionPolicy"], "preemptionPolicy", errors);
 }
 
-pub(super) fn check_storage_class(new: &Value, errors: &mut Vec<FieldError>) {
-    required(&new["provisioner"], "provisioner", errors);
-    one_of(&new["reclaimPolicy"], "reclaimPolicy", &["Delete", "Retain"], errors);
-    one_of(&new["volumeBindingMode"], "volumeBindingMode", &["Immediate", "WaitForFirstConsumer"], errors);
-}
-
-pub(super) fn check_storage_class_change(new: &Value, old: &Value, errors: &mut Vec<FieldError>) {
-    for member in ["parameters", "provisioner", "reclaimPolicy"] {
-        if new[member] != old[member] {
-            errors.push(FieldError::forbidden(member, &format!("updates to {member} are forbidden.")));
-        }
-    }
-    immutable(&new["volumeBindingMode"], &old["volumeBindingMode"], "volumeBindingMode", errors);
-}
-
 pub(super) fn check_runtime(new: &Value, errors: &mut Vec<FieldError>) {
     let handler = required(&new["handler"], "handler", errors);
     if !handler.is_empty() {
         let faults = meta::name::label(handler);
         errors.extend(faults.iter().map(|fault| FieldError::invalid_text("handler", handler, fault)));
-    }
-}
-
-pub(super) fn check_limits(new: &Value, errors: &mut Vec<FieldError>) {
-    let mut kinds: Vec<&Value> = Vec::new();
-    for (path, limit) in items(&new["spec"]["limits"], "spec.limits") {
-        if kinds.contains(&&limit["type"]) {
-            errors.push(FieldError::duplicate(format!("{path}.type"), &limit["type"]));
-        }
-        kinds.push(&limit["type"]);
-        if limit["type"] == "Pod" {
-            for member in ["default", "defaultRequest"] {
-                if !is_empty(&limit[member]) {
-                    errors.push(FieldError::forbidden(format!("{path}.{member}"), "may not be specified when `type` is 'Pod'"));
-                }
-            }
-        }
     }
 }
 

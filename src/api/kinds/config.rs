@@ -2,34 +2,47 @@
 
 use serde_json::Value;
 
-use super::field::entries;
+use super::field::Field;
+use super::format;
 use crate::api::error::FieldError;
 use crate::api::meta::name;
 
-pub(super) fn check(new: &Value, errors: &mut Vec<FieldError>) {
+type Errors = Vec<FieldError>;
+
+/// The faults of a ConfigMap.
+pub(super) fn check(new: &Value, errors: &mut Errors) {
+    let root = Field::new(new, "");
+    let (texts, bytes) = (root.at("data"), root.at("binaryData"));
     let mut size = 0;
-    for (member, other) in [("data", "binaryData"), ("binaryData", "data")] {
-        for (key, value) in entries(&new[member]) {
-            let path = format!("{member}[{key}]");
-            errors.extend(name::config_key(key).iter().map(|fault| FieldError::invalid_text(&path, key, fault)));
-            if new[other].get(key).is_some() {
-                errors.push(FieldError::invalid_text(&path, key, &format!("duplicate of key present in {other}")));
-            }
-            let length = value.as_str().map_or(0, str::len);
-            size += if member == "data" { length } else { decoded_length(value) };
+    for (key, entry) in texts.entries() {
+        check_key(&entry, key, errors);
+        if bytes.value().get(key).is_some() {
+            errors.push(FieldError::invalid_text(entry.to_string(), key, "duplicate of key present in binaryData"));
         }
+        size += entry.text().len();
+    }
+    for (key, entry) in bytes.entries() {
+        check_key(&entry, key, errors);
+        size += decoded_length(entry.value());
     }
     if size > MOST {
         errors.push(FieldError::too_long("[]", MOST));
     }
 }
 
-pub(super) fn check_change(new: &Value, old: &Value, errors: &mut Vec<FieldError>) {
-    frozen(new, old, &["data", "binaryData"], errors);
+/// The faults of a change.
+pub(super) fn check_change(new: &Value, old: &Value, errors: &mut Errors) {
+    frozen((new, old), &["data", "binaryData"], errors);
+}
+
+/// The faults of a key.
+pub(super) fn check_key(entry: &Field<'_, '_>, key: &str, errors: &mut Errors) {
+    let faults = name::config_key(key);
+    errors.extend(faults.iter().map(|fault| FieldError::invalid_text(entry.to_string(), key, fault)));
 }
 
 /// Members that do not change once `immutable` is set.
-pub(super) fn frozen(new: &Value, old: &Value, members: &[&str], errors: &mut Vec<FieldError>) {
+pub(super) fn frozen((new, old): (&Value, &Value), members: &[&str], errors: &mut Errors) {
     if old["immutable"] != true {
         return;
     }
@@ -37,11 +50,8 @@ pub(super) fn frozen(new: &Value, old: &Value, members: &[&str], errors: &mut Ve
     if new["immutable"] != true {
         errors.push(FieldError::forbidden("immutable", fault));
     }
-    for member in members {
-        let differs = |value: &Value| if super::field::is_empty(value) { Value::Null } else { value.clone() };
-        if differs(&new[*member]) != differs(&old[*member]) {
-            errors.push(FieldError::forbidden(*member, fault));
-        }
+    for member in members.iter().filter(|member| !format::same(&new[**member], &old[**member])) {
+        errors.push(FieldError::forbidden(*member, fault));
     }
 }
 

@@ -1,7 +1,6 @@
 //! A field of an object under check, and the small rules that many kinds share, each with its fault in kube-apiserver's words.
 
 use std::fmt;
-use std::net::IpAddr;
 
 use serde_json::Value;
 
@@ -42,6 +41,11 @@ impl<'v, 'p> Field<'v, 'p> {
     /// An item of a list, or what kube-apiserver tells as one.
     pub(super) fn index<'b>(&'b self, index: usize) -> Field<'v, 'b> {
         Field { value: &self.value[index], parent: Some(self), step: Step::Index(index) }
+    }
+
+    /// A member that kube-apiserver reports under another name.
+    pub(super) fn at_as<'b>(&'b self, member: &str, shown: &'b str) -> Field<'v, 'b> {
+        Field { value: &self.value[member], parent: Some(self), step: Step::Member(shown) }
     }
 
     /// The same value at a path of another shape: for what kube-apiserver reports elsewhere than it stands.
@@ -232,6 +236,9 @@ impl<'v, 'p> Field<'v, 'p> {
 
     /// The same for a text that must have the form also when it is empty.
     pub(super) fn formed(&self, rule: fn(&str) -> Vec<String>, errors: &mut Vec<FieldError>) {
+        if is_full(errors) {
+            return;
+        }
         errors.extend(rule(self.text()).iter().map(|fault| self.invalid_text(self.text(), fault)));
     }
 
@@ -246,6 +253,9 @@ impl<'v, 'p> Field<'v, 'p> {
     /// Labels, or another map in their form.
     pub(super) fn labels(&self, errors: &mut Vec<FieldError>) {
         for (key, value) in self.entries() {
+            if is_full(errors) {
+                return;
+            }
             errors.extend(name::qualified(key).iter().map(|fault| self.invalid_text(key, fault)));
             errors.extend(name::label_value(value.text()).iter().map(|fault| self.invalid_text(value.text(), fault)));
         }
@@ -389,71 +399,10 @@ pub(super) fn immutable(new: &Value, old: &Value, path: &str, errors: &mut Vec<F
     }
 }
 
-/// A number that, when it is there, is not negative.
-pub(super) fn not_negative(value: &Value, path: &str, errors: &mut Vec<FieldError>) {
-    if value.as_i64().is_some_and(|number| number < 0) {
-        errors.push(FieldError::invalid(path, value, "must be greater than or equal to 0"));
-    }
-}
-
 /// A number that, when it is there, is greater than nothing.
 pub(super) fn positive(value: &Value, path: &str, errors: &mut Vec<FieldError>) {
     if value.as_i64().is_some_and(|number| number <= 0) {
         errors.push(FieldError::invalid(path, value, "must be greater than 0"));
-    }
-}
-
-/// A port's number.
-pub(super) fn port(value: &Value, path: &str, errors: &mut Vec<FieldError>) {
-    if !value.as_i64().is_some_and(|number| (1..=65535).contains(&number)) {
-        errors.push(FieldError::invalid(path, value, "must be between 1 and 65535, inclusive"));
-    }
-}
-
-/// A port's number, or its name in a container.
-pub(super) fn port_or_name(value: &Value, path: &str, errors: &mut Vec<FieldError>) {
-    match value {
-        Value::Null => {}
-        Value::String(own) => {
-            errors.extend(name::port(own).iter().map(|fault| FieldError::invalid_text(path, own, fault)));
-        }
-        number => port(number, path, errors),
-    }
-}
-
-/// An address, also with zeros before its numbers: kube-apiserver bears them.
-pub(super) fn address(text: &str) -> Option<IpAddr> {
-    if let Ok(address) = text.parse() {
-        return Some(address);
-    }
-    let plain = |part: &str| {
-        let digits = (1..=3).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
-        digits.then(|| part.parse::<u8>().ok()).flatten()
-    };
-    let parts: Vec<u8> = text.split('.').map(plain).collect::<Option<_>>()?;
-    Some(IpAddr::from(<[u8; 4]>::try_from(parts).ok()?))
-}
-
-/// Why an address cannot be that of an endpoint.
-pub(super) fn special(address: IpAddr) -> Option<&'static str> {
-    let local = match address {
-        IpAddr::V4(address) => address.is_link_local(),
-        IpAddr::V6(address) => address.is_unicast_link_local(),
-    };
-    let local_multicast = match address {
-        IpAddr::V4(address) => address.octets().starts_with(&[224, 0, 0]),
-        IpAddr::V6(address) => address.segments()[0] & 0xff0f == 0xff02,
-    };
-    if address.is_unspecified() {
-        Some("may not be unspecified (0.0.0.0 or ::)")
-    } else if address.is_loopback() {
-        Some("may not be in the loopback range (127.0.0.0/8, ::1/128)")
-    } else if local {
-        Some("may not be in the link-local range (169.254.0.0/16, fe80::/10)")
-    } else if local_multicast {
-        Some("may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)")
-    } else {
-        None
     }
 }
 

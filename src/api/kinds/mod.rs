@@ -2,26 +2,37 @@
 //!
 //! Each hook is one `match` over the resource; what every kind has in common stands in `strategy`.
 
+mod account;
+mod address;
 mod cluster;
 mod config;
 mod default;
 mod event;
 mod field;
 mod follow;
+mod format;
 mod internal;
 mod job;
+mod lease;
+mod limit;
 mod namespace;
 mod network;
 mod node;
 mod pod;
 mod policy;
 mod quantity;
+mod quota;
 mod rbac;
 mod secret;
 mod service;
 mod signing;
+mod storage;
 mod strategy;
-mod volume;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod update;
 mod workload;
 
 use serde_json::Value;
@@ -35,6 +46,7 @@ use super::removal::Plan;
 use crate::policy::Permit;
 use crate::request::DeleteOptions;
 use crate::status::Status;
+use update::Step;
 
 pub(crate) use field::{is_empty, selects};
 pub(crate) use follow::follow;
@@ -101,8 +113,13 @@ pub(crate) fn prepare_create(kind: &Kind, permit: &Permit, new: &mut Value) {
         ("", "namespaces") => namespace::prepare_create(new),
         ("", "secrets") => secret::prepare(new, None),
         ("", "services") => service::prepare_create(new),
-        ("", "persistentvolumes") => volume::prepare_create(new),
-        ("", "persistentvolumeclaims") => new["status"] = serde_json::json!({"phase": "Pending"}),
+        ("", "nodes") => node::prepare(new, None),
+        ("", "serviceaccounts") => account::prepare(new),
+        ("", "persistentvolumes") => storage::prepare_volume(new),
+        ("", "persistentvolumeclaims") => storage::prepare_claim(new, None),
+        ("coordination.k8s.io", "leases") => lease::prepare(new, None),
+        ("discovery.k8s.io", "endpointslices") => network::drop_topology(new, None),
+        ("storage.k8s.io", "csidrivers") => storage::prepare_driver(new, None),
         ("batch", "jobs") => job::prepare_create(new),
         ("apps", "deployments" | "replicasets" | "statefulsets" | "daemonsets") | ("", "replicationcontrollers") => {
             drop_disabled(new, "/spec/template/spec", &Value::Null);
@@ -146,7 +163,13 @@ pub(crate) fn prepare_update(kind: &Kind, part: Part, new: &mut Value, old: &Val
         ("", "namespaces") if part == Part::Whole => namespace::prepare_update(new, old),
         ("", "secrets") => secret::prepare(new, Some(old)),
         ("", "services") if part == Part::Whole => service::prepare_update(new, old),
-        ("", "persistentvolumes") if part == Part::Status => volume::stamp_phase(new, old),
+        ("", "nodes") => node::prepare(new, Some(old)),
+        ("", "serviceaccounts") => account::prepare(new),
+        ("", "persistentvolumes") if part == Part::Status => storage::stamp_phase(new, old),
+        ("", "persistentvolumeclaims") if part == Part::Whole => storage::prepare_claim(new, Some(old)),
+        ("coordination.k8s.io", "leases") => lease::prepare(new, Some(old)),
+        ("discovery.k8s.io", "endpointslices") => network::drop_topology(new, Some(old)),
+        ("storage.k8s.io", "csidrivers") => storage::prepare_driver(new, Some(old)),
         ("certificates.k8s.io", "certificatesigningrequests") => signing::prepare_update(part, new, old),
         _ => {}
     }
@@ -159,9 +182,16 @@ pub(crate) fn check_create(kind: &Kind, new: &Value) -> Vec<FieldError> {
     match (kind.group.as_str(), kind.plural.as_str()) {
         ("", "pods") => pod::check_create(new, &mut errors),
         ("batch", "jobs") => job::check(new, &mut errors),
+        // Events of the old API are asked nothing of their metadata but what is asked of all, and that last.
+        ("", "events") => {
+            check(kind, (new, None), &mut errors);
+            if errors.is_empty() {
+                errors = meta::check_any(new, kind.namespaced);
+            }
+        }
         _ => {
-            errors = meta::check(new, name_rule(kind), kind.namespaced);
-            check(kind, new, &mut errors);
+            update::check_meta(kind, new, &mut errors);
+            check(kind, (new, None), &mut errors);
         }
     }
     errors
@@ -183,44 +213,59 @@ pub(crate) fn check_update(kind: &Kind, part: Part, new: &Value, old: &Value) ->
             workload::check_update(kind, part, (new, old), &mut errors);
         }
         _ => {
-            errors.extend(meta::check_change(new, old));
-            if part != Part::Status {
-                if !is_seen_once(kind) {
-                    errors.extend(meta::check(new, name_rule(kind), kind.namespaced));
-                }
-                check(kind, new, &mut errors);
-                check_change(kind, (new, old), &mut errors);
+            for step in update::steps(kind, part) {
+                check_step(*step, (kind, part), (new, old), &mut errors);
             }
         }
     }
     errors
 }
 
+fn check_step(step: Step, (kind, part): (&Kind, Part), (new, old): (&Value, &Value), errors: &mut Vec<FieldError>) {
+    match step {
+        Step::Moved => update::check_moved_meta(kind, (new, old), errors),
+        Step::Metadata => update::check_meta(kind, new, errors),
+        Step::Whole => check(kind, (new, Some(old)), errors),
+        Step::Change => check_change(kind, part, (new, old), errors),
+        Step::Status => check_status(kind, (new, old), errors),
+    }
+}
+
 /// Rules of an object by itself.
-fn check(kind: &Kind, new: &Value, errors: &mut Vec<FieldError>) {
+fn check(kind: &Kind, (new, old): (&Value, Option<&Value>), errors: &mut Vec<FieldError>) {
     match (kind.group.as_str(), kind.plural.as_str()) {
         ("", "configmaps") => config::check(new, errors),
         ("", "secrets") => secret::check(new, errors),
-        ("", "services") => service::check(new, errors),
+        ("", "services") => service::check(new, old, errors),
         ("", "nodes") => node::check(new, errors),
-        ("", "persistentvolumes") => volume::check(new, errors),
-        ("", "persistentvolumeclaims") => volume::check_claim(&new["spec"], "spec", errors),
-        ("", "endpoints") => network::check_endpoints(new, errors),
-        ("", "events") | ("events.k8s.io", "events") => event::check(kind, new, errors),
-        ("", "limitranges") => cluster::check_limits(new, errors),
+        ("", "namespaces") => namespace::check(new, errors),
+        ("", "persistentvolumes") => storage::check_volume(new, errors),
+        ("", "persistentvolumeclaims") => storage::check_claim(new, old, errors),
+        ("", "resourcequotas") => quota::check(new, old, errors),
+        ("", "endpoints") => network::check_endpoints(new, old, errors),
+        ("", "events") | ("events.k8s.io", "events") => event::check(kind, (new, old), errors),
+        ("", "limitranges") => limit::check(new, errors),
         ("apps", _) | ("", "replicationcontrollers" | "podtemplates") => workload::check(kind, new, None, errors),
         ("batch", "cronjobs") => job::check_cron(new, errors),
         ("rbac.authorization.k8s.io", _) => rbac::check(kind, new, errors),
-        ("coordination.k8s.io", "leases") => cluster::check_lease(new, errors),
+        ("coordination.k8s.io", "leases") => lease::check(new, errors),
         ("scheduling.k8s.io", "priorityclasses") => cluster::check_priority(new, errors),
-        ("storage.k8s.io", "storageclasses") => cluster::check_storage_class(new, errors),
+        ("storage.k8s.io", "storageclasses") => storage::check_class(new, errors),
+        ("storage.k8s.io", "volumeattributesclasses") => storage::check_attributes(new, errors),
+        ("storage.k8s.io", "volumeattachments") => storage::check_attachment(new, old, errors),
+        ("storage.k8s.io", "csidrivers") => storage::check_driver(new, errors),
+        ("storage.k8s.io", "csinodes") => storage::check_node(new, errors),
+        ("storage.k8s.io", "csistoragecapacities") => storage::check_capacity(new, errors),
         ("node.k8s.io", "runtimeclasses") => cluster::check_runtime(new, errors),
         ("apiregistration.k8s.io", "apiservices") => cluster::check_api_service(new, errors),
         ("flowcontrol.apiserver.k8s.io", "prioritylevelconfigurations") => cluster::check_level(new, errors),
         ("certificates.k8s.io", "certificatesigningrequests") => signing::check(new, errors),
-        ("discovery.k8s.io", "endpointslices") => network::check_slice(new, errors),
-        ("networking.k8s.io", "ingresses") => network::check_ingress(new, errors),
-        ("networking.k8s.io", "networkpolicies") => network::check_policy(new, errors),
+        ("discovery.k8s.io", "endpointslices") => network::check_slice(new, old, errors),
+        ("networking.k8s.io", "ingresses") => network::check_ingress(new, old, errors),
+        ("networking.k8s.io", "ingressclasses") => network::check_class(new, errors),
+        ("networking.k8s.io", "networkpolicies") => network::check_policy(new, old, errors),
+        ("networking.k8s.io", "ipaddresses") => network::check_address(new, errors),
+        ("networking.k8s.io", "servicecidrs") => network::check_range(new, errors),
         ("policy", "poddisruptionbudgets") => policy::check_budget(new, errors),
         ("autoscaling", "horizontalpodautoscalers") => policy::check_autoscaler(new, errors),
         _ => {}
@@ -228,21 +273,45 @@ fn check(kind: &Kind, new: &Value, errors: &mut Vec<FieldError>) {
 }
 
 /// Rules of a change.
-fn check_change(kind: &Kind, (new, old): (&Value, &Value), errors: &mut Vec<FieldError>) {
+fn check_change(kind: &Kind, part: Part, (new, old): (&Value, &Value), errors: &mut Vec<FieldError>) {
     match (kind.group.as_str(), kind.plural.as_str()) {
         ("", "configmaps") => config::check_change(new, old, errors),
         ("", "secrets") => secret::check_change(new, old, errors),
         ("", "services") => service::check_change(new, old, errors),
-        ("", "persistentvolumeclaims") => volume::check_claim_change(new, old, errors),
+        ("", "namespaces") if part == Part::Finalize => namespace::check_finalizers(new, errors),
+        ("", "persistentvolumes") => storage::check_volume_change(new, old, errors),
+        ("", "persistentvolumeclaims") => storage::check_claim_change(new, old, errors),
+        ("", "resourcequotas") => quota::check_change(new, old, errors),
         ("", "nodes") => node::check_change(new, old, errors),
+        ("events.k8s.io", "events") => event::check_change(kind, (new, old), errors),
         ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings") => rbac::check_change(new, old, errors),
         ("scheduling.k8s.io", "priorityclasses") => cluster::check_priority_change(new, old, errors),
-        ("storage.k8s.io", "storageclasses") => cluster::check_storage_class_change(new, old, errors),
+        ("storage.k8s.io", "storageclasses") => storage::check_class_change(new, old, errors),
+        ("storage.k8s.io", "volumeattributesclasses") => storage::check_attributes_change(new, old, errors),
+        ("storage.k8s.io", "volumeattachments") => storage::check_attachment_change(new, old, errors),
+        ("storage.k8s.io", "csidrivers") => storage::check_driver_change(new, old, errors),
+        ("storage.k8s.io", "csinodes") => storage::check_node_change(new, old, errors),
+        ("storage.k8s.io", "csistoragecapacities") => storage::check_capacity_change(new, old, errors),
         ("node.k8s.io", "runtimeclasses") => field::immutable(&new["handler"], &old["handler"], "handler", errors),
         ("discovery.k8s.io", "endpointslices") => {
             field::immutable(&new["addressType"], &old["addressType"], "addressType", errors);
         }
-        ("storage.k8s.io", "volumeattachments") => field::immutable(&new["spec"], &old["spec"], "spec", errors),
+        ("networking.k8s.io", "ingressclasses") => network::check_class_change(new, old, errors),
+        ("networking.k8s.io", "ipaddresses") => network::check_address_change(new, old, errors),
+        ("networking.k8s.io", "servicecidrs") => network::check_range_change(new, old, errors),
+        _ => {}
+    }
+}
+
+/// Rules of a new state.
+fn check_status(kind: &Kind, (new, old): (&Value, &Value), errors: &mut Vec<FieldError>) {
+    match (kind.group.as_str(), kind.plural.as_str()) {
+        ("", "services") => service::check_status(new, old, errors),
+        ("", "nodes") => node::check_change(new, old, errors),
+        ("", "namespaces") => namespace::check_status(new, errors),
+        ("", "persistentvolumeclaims") => storage::check_claim_status(new, errors),
+        ("", "resourcequotas") => quota::check_status(new, errors),
+        ("networking.k8s.io", "ingresses") => network::check_ingress_status(new, old, errors),
         _ => {}
     }
 }
@@ -250,6 +319,9 @@ fn check_change(kind: &Kind, (new, old): (&Value, &Value), errors: &mut Vec<Fiel
 /// What a client should know about an object that is taken; `old` is what it was, and of which part there is something to say.
 pub(crate) fn warn(kind: &Kind, new: &Value, old: Option<(Part, &Value)>, warnings: &mut Vec<String>) {
     let part = old.map_or(Part::Whole, |(part, _)| part);
+    if part == Part::Status && (kind.group.as_str(), kind.plural.as_str()) == ("networking.k8s.io", "ingresses") {
+        network::warn_ingress_status(new, warnings);
+    }
     if !matches!(part, Part::Whole | Part::Scale) {
         return;
     }
@@ -259,6 +331,17 @@ pub(crate) fn warn(kind: &Kind, new: &Value, old: Option<(Part, &Value)>, warnin
         ("", "pods") if stored.is_none() => pod::warn(new, warnings),
         ("apps", _) | ("", "replicationcontrollers" | "podtemplates") => workload::warn(kind, new, stored, warnings),
         ("batch", "jobs" | "cronjobs") => job::warn(kind, new, stored, warnings),
+        ("", "services") => service::warn(new, warnings),
+        ("", "nodes") => node::warn(new, warnings),
+        ("", "endpoints") => network::warn_endpoints(new, warnings),
+        ("", "persistentvolumes") => storage::warn_volume(new, warnings),
+        ("", "persistentvolumeclaims") => storage::warn_claim(new, warnings),
+        ("", "secrets") => secret::warn(new, warnings),
+        ("", "serviceaccounts") => account::warn(new, stored, warnings),
+        ("discovery.k8s.io", "endpointslices") => network::warn_slice(new, warnings),
+        ("networking.k8s.io", "ingresses") if stored.is_none() => network::warn_ingress(new, warnings),
+        ("networking.k8s.io", "networkpolicies") => network::warn_policy(new, warnings),
+        ("storage.k8s.io", "storageclasses") => storage::warn_class(new, warnings),
         _ => {}
     }
 }
@@ -304,21 +387,12 @@ fn drop_disabled(new: &mut Value, place: &str, old: &Value) {
     }
 }
 
-/// Whether the kind itself looks at the metadata of an update only for what has changed.
-fn is_seen_once(kind: &Kind) -> bool {
-    match kind.group.as_str() {
-        "" => matches!(kind.plural.as_str(), "namespaces" | "services" | "nodes" | "resourcequotas"),
-        "networking.k8s.io" => matches!(kind.plural.as_str(), "ingresses" | "ingressclasses" | "networkpolicies"),
-        _ => false,
-    }
-}
-
 fn name_rule(kind: &Kind) -> NameRule {
     match (kind.group.as_str(), kind.plural.as_str()) {
         ("", "namespaces" | "services") => name::label,
         ("rbac.authorization.k8s.io", _) => name::segment,
         ("apiregistration.k8s.io", _) => name::segment,
-        ("networking.k8s.io", "ipaddresses") => name::segment,
+        ("networking.k8s.io", "ipaddresses") => address::strict,
         _ => name::subdomain,
     }
 }

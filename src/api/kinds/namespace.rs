@@ -2,8 +2,10 @@
 
 use serde_json::{Value, json};
 
+use super::field::Field;
 use crate::api::catalog::Kind;
-use crate::api::meta;
+use crate::api::error::FieldError;
+use crate::api::meta::{self, name};
 use crate::api::removal::{Plan, finalizers_for};
 use crate::request::DeleteOptions;
 
@@ -20,6 +22,33 @@ pub(super) fn prepare_create(new: &mut Value) {
 pub(super) fn prepare_update(new: &mut Value, old: &Value) {
     new["spec"] = old["spec"].clone();
     label(new);
+}
+
+/// The faults of a namespace.
+pub(super) fn check(new: &Value, errors: &mut Vec<FieldError>) {
+    let root = Field::new(new, "");
+    let spec = root.at("spec");
+    let list = spec.at("finalizers");
+    let path = list.to_string();
+    list.items().for_each(|own| check_finalizer(&Field::new(own.value(), &path), errors));
+}
+
+/// The faults of a change of its own finalizers.
+pub(super) fn check_finalizers(new: &Value, errors: &mut Vec<FieldError>) {
+    let root = Field::new(new, "");
+    let spec = root.at("spec");
+    spec.at("finalizers").items().for_each(|own| check_finalizer(&own, errors));
+}
+
+/// The faults of a new phase.
+pub(super) fn check_status(new: &Value, errors: &mut Vec<FieldError>) {
+    let phase = new["status"]["phase"].as_str().unwrap_or("");
+    let fault = match (meta::is_deleting(new), phase) {
+        (false, "Active") | (true, "Terminating") => return,
+        (false, _) => "may only be 'Active' if `deletionTimestamp` is empty",
+        (true, _) => "may only be 'Terminating' if `deletionTimestamp` is not empty",
+    };
+    errors.push(FieldError::invalid_text("status.Phase", phase, fault));
 }
 
 /// Whether its own finalizers are gone.
@@ -39,6 +68,13 @@ pub(super) fn plan_deletion(kind: &Kind, options: &DeleteOptions, old: &Value) -
         meta::set_finalizers(&mut new, &finalizers);
     }
     Some(Plan::Mark(new))
+}
+
+fn check_finalizer(own: &Field<'_, '_>, errors: &mut Vec<FieldError>) {
+    own.formed(name::qualified, errors);
+    if !own.text().contains('/') && !["kubernetes", meta::ORPHAN, meta::FOREGROUND].contains(&own.text()) {
+        errors.push(own.invalid("name is neither a standard finalizer name nor is it fully qualified"));
+    }
 }
 
 fn label(new: &mut Value) {

@@ -4,6 +4,8 @@
 
 pub(crate) mod name;
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -150,10 +152,11 @@ pub(crate) fn random(count: usize) -> String {
 /// Drops owner references that say the same twice.
 pub(crate) fn dedup_owners(object: &mut Value, when: &str) -> Option<String> {
     let owners = object.get_mut("metadata")?.get_mut("ownerReferences")?.as_array_mut()?;
+    let mut known = HashSet::new();
     let mut kept: Vec<Value> = Vec::with_capacity(owners.len());
     let mut doubled: Vec<String> = Vec::new();
     for owner in owners.drain(..) {
-        if kept.contains(&owner) {
+        if !known.insert(owner.to_string()) {
             doubled.push(owner["uid"].as_str().unwrap_or("").to_owned());
         } else {
             kept.push(owner);
@@ -239,6 +242,10 @@ pub(crate) fn check_update(new: &Value, old: &Value) -> Vec<FieldError> {
             errors.push(FieldError::invalid(format!("metadata.{key}"), &new[key], "field is immutable"));
         }
     }
+    check_labels(&new["labels"], "metadata.labels", &mut errors);
+    check_annotations(&new["annotations"], "metadata.annotations", &mut errors);
+    check_owners(&new["ownerReferences"], &mut errors);
+    check_managers(&new["managedFields"], &mut errors);
     errors
 }
 
@@ -251,7 +258,12 @@ pub(crate) fn check_change(new: &Value, old: &Value) -> Vec<FieldError> {
 
 /// The faults of `metadata` that are the same for every kind: any segment of a path is a name.
 pub(crate) fn check_any(object: &Value, namespaced: bool) -> Vec<FieldError> {
-    let mut errors = check(object, name::segment, namespaced);
+    check_leniently(object, name::segment, namespaced)
+}
+
+/// The faults of `metadata`, where a finalizer needs no domain.
+pub(crate) fn check_leniently(object: &Value, rule: NameRule, namespaced: bool) -> Vec<FieldError> {
+    let mut errors = check(object, rule, namespaced);
     let path = "metadata.finalizers[";
     errors.retain(|error| !error.field.starts_with(path));
     errors
@@ -367,11 +379,11 @@ fn check_managers(entries: &Value, errors: &mut Vec<FieldError>) {
 }
 
 fn check_no_new_finalizers(new: &Value, old: &Value, errors: &mut Vec<FieldError>) {
-    let list = |value: &Value| -> Vec<String> {
-        value.as_array().into_iter().flatten().filter_map(|name| name.as_str().map(str::to_owned)).collect()
-    };
-    let known = list(old);
-    let mut added: Vec<String> = list(new).into_iter().filter(|name| !known.contains(name)).collect();
+    fn list(value: &Value) -> impl Iterator<Item = &str> {
+        value.as_array().into_iter().flatten().filter_map(Value::as_str)
+    }
+    let known: HashSet<&str> = list(old).collect();
+    let mut added: Vec<&str> = list(new).filter(|name| !known.contains(name)).collect();
     if added.is_empty() {
         return;
     }

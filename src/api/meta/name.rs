@@ -24,6 +24,19 @@ pub(crate) fn label(value: &str) -> Vec<String> {
     faults
 }
 
+/// Faults of a subdomain whose first label is a star.
+pub(crate) fn wildcard(value: &str) -> Vec<String> {
+    let mut faults = too_long(value, 253);
+    if !value.strip_prefix("*.").is_some_and(|rest| rest.split('.').all(is_label)) {
+        faults.push(format!(
+            "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must consist of lower case \
+             alphanumeric characters, '-' or '.' and end with an alphanumeric character (e.g. '*.example.com', regex used for \
+             validation is '\\*\\.{LABEL}(\\.{LABEL})*')"
+        ));
+    }
+    faults
+}
+
 /// Faults of a name that is only a segment of a path: RBAC's.
 pub(crate) fn segment(value: &str) -> Vec<String> {
     match value {
@@ -206,6 +219,9 @@ mod tests {
             (subdomain, "-a", false),
             (label, "a-b", true),
             (label, "a.b", false),
+            (wildcard, "*.a.b", true),
+            (wildcard, "*", false),
+            (wildcard, "a.*.b", false),
             (segment, "system:node", true),
             (segment, "..", false),
             (segment, "a/b", false),

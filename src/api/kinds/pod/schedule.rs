@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use crate::api::error::FieldError;
-use crate::api::kinds::field::{self, Field, is_full};
+use crate::api::kinds::address::{self, Known};
+use crate::api::kinds::field::{Field, is_full};
 use crate::api::meta::name;
 
 /// `tolerations`
@@ -156,8 +157,6 @@ pub(super) fn check_aliases(list: &Field<'_, '_>, errors: &mut Vec<FieldError>) 
 }
 
 /// An address.
-pub(super) fn check_address(address: &Field<'_, '_>, errors: &mut Vec<FieldError>) {
-    if field::address(address.text()).is_none() {
-        errors.push(address.invalid("must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"));
-    }
+pub(super) fn check_address(own: &Field<'_, '_>, errors: &mut Vec<FieldError>) {
+    address::legacy(own, &Known::new(), errors);
 }

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::check;
 use crate::api::error::FieldError;
-use crate::api::kinds::field::is_empty;
+use crate::api::kinds::address::Known;
+use crate::api::kinds::field::{Field, is_empty};
 
 /// Fills `ipFamilyPolicy` and `ipFamilies` for a cluster that has addresses of these families, its own first.
 ///
@@ -17,7 +18,7 @@ pub(super) fn settle(service: &mut Value, known: &[&'static str]) -> Result<(), 
         service["spec"]["ipFamilyPolicy"] = Value::from(if bare { "RequireDualStack" } else { "SingleStack" });
     }
     let mut errors = Vec::new();
-    check::addresses(&service["spec"], &mut errors);
+    check::addresses(&Field::new(&service["spec"], "spec"), &Known::new(), &mut errors);
     if errors.is_empty() {
         infer(service, known, &mut errors);
     }

@@ -1,6 +1,7 @@
 //! Services: what is filled in, what is refused, what does not change (contract 8.9).
 
 mod address;
+mod change;
 mod check;
 mod family;
 mod port;
@@ -16,7 +17,8 @@ use crate::api::registry::Aim;
 use crate::status::Status;
 
 pub(crate) use address::Range;
-pub(super) use check::{check, check_change};
+pub(super) use change::{check_change, warn};
+pub(super) use check::{check, check_host, check_status, ingress_addresses};
 pub(crate) use range::NodePorts;
 
 pub(super) fn prepare_create(new: &mut Value) {
