@@ -109,7 +109,7 @@ fn check_limit(limit: &Field<'_, '_>, kind: &str, errors: &mut Errors) {
     ["max", "min"].iter().for_each(|list| check_names(list, errors));
     let defaults = ["default", "defaultRequest"];
     if kind == "Pod" {
-        for list in defaults.iter().map(|list| limit.at(list)).filter(|list| list.len() > 0) {
+        for list in defaults.iter().map(|list| limit.at(list)).filter(|list| !list.is_empty()) {
             errors.push(list.forbidden("may not be specified when `type` is 'Pod'"));
         }
     } else {

@@ -124,7 +124,7 @@ fn check_scopes(spec: &Field<'_, '_>, errors: &mut Errors) {
 fn check_selector(spec: &Field<'_, '_>, errors: &mut Errors) {
     let selector = spec.at("scopeSelector");
     let list = selector.at("matchExpressions");
-    if list.len() == 0 {
+    if list.is_empty() {
         return;
     }
     let misfits = Misfits::of(&spec.at("hard"));
@@ -155,10 +155,10 @@ fn check_term(term: &Field<'_, '_>, list: &Field<'_, '_>, errors: &mut Errors) {
     }
     let path = list.at("values");
     match operator.text() {
-        "In" | "NotIn" if values.len() == 0 => {
+        "In" | "NotIn" if values.is_empty() => {
             errors.push(path.required("must be at least one value when `operator` is 'In' or 'NotIn' for scope selector"));
         }
-        "Exists" | "DoesNotExist" if values.len() > 0 => {
+        "Exists" | "DoesNotExist" if !values.is_empty() => {
             let fault = "must be no value when `operator` is 'Exist' or 'DoesNotExist' for scope selector";
             errors.push(FieldError::invalid(path.to_string(), values.value(), fault));
         }

@@ -319,3 +319,16 @@ fn metadata_of_a_change() {
         );
     }
 }
+
+/// What is hostile is looked at once, and not told for ever.
+#[test]
+fn many_scopes_of_many_resources() {
+    let hard: serde_json::Map<String, Value> = (0..50_000).map(|at| (format!("hugepages-{at}"), json!("1"))).collect();
+    let scopes: Vec<&str> = std::iter::repeat_n("BestEffort", 50_000).collect();
+    let terms: Vec<Value> = (0..50_000).map(|_| json!({"scopeName": "BestEffort", "operator": "Exists"})).collect();
+    let begun = std::time::Instant::now();
+    let told =
+        faults("resourcequotas", json!({"spec": {"hard": hard, "scopes": scopes, "scopeSelector": {"matchExpressions": terms}}}));
+    assert!(told.iter().map(String::len).sum::<usize>() < 32 << 20);
+    assert!(begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
+}

@@ -15,7 +15,7 @@ pub(in crate::api::kinds) fn check(new: &Value, old: Option<&Value>, errors: &mu
     let known = old.map(addresses).unwrap_or_default();
     for subset in root.at("subsets").items() {
         let (ready, waiting, ports) = (subset.at("addresses"), subset.at("notReadyAddresses"), subset.at("ports"));
-        if ready.len() == 0 && waiting.len() == 0 {
+        if ready.is_empty() && waiting.is_empty() {
             errors.push(subset.required("must specify `addresses` or `notReadyAddresses`"));
         }
         for own in ready.items().chain(waiting.items()) {

@@ -14,7 +14,7 @@ pub(in crate::api::kinds) fn check(new: &Value, old: Option<&Value>, errors: &mu
     let root = Field::new(new, "");
     let spec = root.at("spec");
     let (rules, backend) = (spec.at("rules"), spec.at("defaultBackend"));
-    if rules.len() == 0 && backend.is_absent() {
+    if rules.is_empty() && backend.is_absent() {
         let fault = "either `defaultBackend` or `rules` must be specified";
         errors.push(FieldError::invalid(spec.to_string(), rules.value(), fault));
     }
@@ -89,7 +89,7 @@ fn check_http(http: &Field<'_, '_>, errors: &mut Errors) {
         return;
     }
     let paths = http.at("paths");
-    if paths.len() == 0 {
+    if paths.is_empty() {
         errors.push(paths.required(""));
     }
     paths.items().for_each(|path| check_path(&path, errors));

@@ -55,7 +55,7 @@ pub(in crate::api::kinds) fn warn(new: &Value, warnings: &mut Vec<String>) {
 
 fn check_endpoint(endpoint: &Field<'_, '_>, (kind, known): (&str, &Known<'_>), errors: &mut Errors) {
     let list = endpoint.at("addresses");
-    if list.len() == 0 {
+    if list.is_empty() {
         errors.push(list.required("must contain at least 1 address"));
     }
     list.at_most(ADDRESSES, errors);

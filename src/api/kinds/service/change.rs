@@ -66,7 +66,7 @@ fn check_families(own: &Field<'_, '_>, stored: &Field<'_, '_>, errors: &mut Erro
         new.iter().zip(&old).filter(|(new, old)| new != old).for_each(|_| changed(families.value(), CHANGED));
         return;
     }
-    if new.len() < old.len() && addresses.len() == 0 {
+    if new.len() < old.len() && addresses.is_empty() {
         changed(families.value(), "primary ipFamily can not be unset");
     }
     if let (Some(new), Some(old)) = (new.first(), old.first())
@@ -104,7 +104,7 @@ pub(in crate::api::kinds) fn warn(new: &Value, warnings: &mut Vec<String>) {
     }
     for (applies, what) in [
         (!text("loadBalancerIP").is_empty(), "loadBalancerIP"),
-        (external.len() > 0, "externalIPs"),
+        (!external.is_empty(), "externalIPs"),
         (text("sessionAffinity") != "None", "SessionAffinity"),
     ] {
         if headless && applies {
@@ -112,12 +112,12 @@ pub(in crate::api::kinds) fn warn(new: &Value, warnings: &mut Vec<String>) {
         }
     }
     external.items().for_each(|own| address::warn(&own, warnings));
-    if external.len() > 0 && !headless && kind != "ExternalName" {
+    if !external.is_empty() && !headless && kind != "ExternalName" {
         warnings.push("spec.externalIPs is deprecated and may no longer be implemented in some clusters".to_owned());
     }
     address::warn(&spec.at("loadBalancerIP"), warnings);
     spec.at("loadBalancerSourceRanges").items().for_each(|own| address::warn_network(&own, warnings));
-    if kind == "ExternalName" && external.len() > 0 {
+    if kind == "ExternalName" && !external.is_empty() {
         warnings.push("spec.externalIPs is ignored when spec.type is \"ExternalName\"".to_owned());
     }
     if kind != "ExternalName" && !text("externalName").is_empty() {

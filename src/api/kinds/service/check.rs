@@ -152,7 +152,7 @@ fn check_annotations(root: &Field<'_, '_>, errors: &mut Errors) {
 fn check_type(spec: &Field<'_, '_>, errors: &mut Errors) {
     let ports = spec.at("ports");
     let headless = is_headless(spec);
-    if ports.len() == 0 && !headless && kind(spec) != "ExternalName" {
+    if ports.is_empty() && !headless && kind(spec) != "ExternalName" {
         errors.push(ports.required(""));
     }
     match kind(spec) {
@@ -168,7 +168,7 @@ fn check_type(spec: &Field<'_, '_>, errors: &mut Errors) {
 fn check_external(spec: &Field<'_, '_>, errors: &mut Errors) {
     for member in ["clusterIPs", "ipFamilies", "ipFamilyPolicy"] {
         let own = spec.at(member);
-        if own.len() > 0 || own.value().is_string() {
+        if !own.is_empty() || own.value().is_string() {
             errors.push(own.forbidden("may not be set for ExternalName services"));
         }
     }
@@ -253,7 +253,7 @@ fn check_ranges(root: &Field<'_, '_>, known: &Known<'_>, errors: &mut Errors) {
     let (spec, metadata) = (root.at("spec"), root.at("metadata"));
     let (annotations, ranges) = (metadata.at("annotations"), spec.at_as("loadBalancerSourceRanges", "LoadBalancerSourceRanges"));
     let annotation = annotations.key(RANGES);
-    let field = if ranges.len() > 0 { &ranges } else { &annotation };
+    let field = if !ranges.is_empty() { &ranges } else { &annotation };
     if field.is_absent() {
         return;
     }
@@ -264,7 +264,7 @@ fn check_ranges(root: &Field<'_, '_>, known: &Known<'_>, errors: &mut Errors) {
         address::legacy_network(&range, range.text().trim(), known, errors);
     }
     let listed = annotation.text().trim();
-    if ranges.len() == 0 && !listed.is_empty() {
+    if ranges.is_empty() && !listed.is_empty() {
         for range in listed.split(',') {
             address::legacy_network(&annotation, range.trim(), known, errors);
         }

@@ -60,6 +60,16 @@ fn of_a_service() {
                 30080}]}),
             &["spec.ports[1].nodePort: Duplicate value: 30080"],
         ),
+    ];
+    for (spec, expected) in rows {
+        assert_eq!(of(spec.clone()), expected, "{spec}");
+    }
+}
+
+#[test]
+fn of_where_its_traffic_goes() {
+    let port = json!([{"port": 80}]);
+    let rows: Vec<(Value, &[&str])> = vec![
         (
             json!({"ports": port, "sessionAffinity": "X"}),
             &["spec.sessionAffinity: Unsupported value: \"X\": supported values: \"ClientIP\", \"None\""],

@@ -44,7 +44,7 @@ pub(in crate::api::kinds) fn check(new: &Value, old: Option<&Value>, errors: &mu
 /// The faults of the spec of a claim, or of a claim's template.
 pub(in crate::api::kinds) fn check_spec(spec: &Field<'_, '_>, old: Option<&Value>, errors: &mut Errors) {
     let modes = spec.at("accessModes");
-    if modes.len() == 0 {
+    if modes.is_empty() {
         errors.push(modes.required("at least 1 access mode is required"));
     }
     spec.at("selector").selector(errors);
@@ -78,7 +78,7 @@ pub(in crate::api::kinds) fn check_spec(spec: &Field<'_, '_>, old: Option<&Value
 pub(in crate::api::kinds) fn check_change(new: &Value, old: &Value, errors: &mut Errors) {
     let annotation = |claim: &Value| claim["metadata"]["annotations"][CLASS].as_str().unwrap_or("").to_owned();
     let (own, stored) = (annotation(new), annotation(old));
-    if own != stored && !(own.is_empty() && new["spec"]["storageClassName"] == Value::from(stored.as_str())) {
+    if own != stored && !(own.is_empty() && new["spec"]["storageClassName"] == *stored) {
         let path = format!("metadata.annotations.{CLASS}");
         errors.push(FieldError::invalid_text(path, &own, format::IMMUTABLE));
     }

@@ -49,7 +49,7 @@ pub(in crate::api::kinds) fn check_attributes(new: &Value, errors: &mut Errors) 
     check_provisioner(&root.at("driverName"), errors);
     let parameters = root.at("parameters");
     check_parameters(&parameters, errors);
-    if parameters.len() == 0 {
+    if parameters.is_empty() {
         errors.push(parameters.required("must contain at least one key/value pair"));
     }
 }

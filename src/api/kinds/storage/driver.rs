@@ -50,7 +50,7 @@ pub(in crate::api::kinds) fn check(new: &Value, errors: &mut Errors) {
         errors.push(period.invalid("must be greater than or equal to 10 seconds"));
     }
     let secret = spec.at("serviceAccountTokenInSecrets");
-    if !secret.is_absent() && tokens.len() == 0 {
+    if !secret.is_absent() && tokens.is_empty() {
         errors.push(secret.invalid("serviceAccountTokenInSecrets is set but no tokenRequests are specified"));
     }
 }

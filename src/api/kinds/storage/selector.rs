@@ -14,7 +14,7 @@ type Errors = Vec<FieldError>;
 /// The faults of a selector of nodes.
 pub(super) fn check_nodes(field: &Field<'_, '_>, errors: &mut Errors) {
     let terms = field.at("nodeSelectorTerms");
-    if terms.len() == 0 {
+    if terms.is_empty() {
         errors.push(terms.required("must have at least one node selector term"));
     }
     for term in terms.items() {
@@ -56,7 +56,7 @@ fn check_topology<'v>(term: &Field<'v, '_>, errors: &mut Errors) -> BTreeMap<&'v
     for own in term.at("matchLabelExpressions").items() {
         let (key, values) = (own.at("key"), own.at("values"));
         let mut set = BTreeSet::new();
-        if values.len() == 0 {
+        if values.is_empty() {
             errors.push(values.required(""));
         }
         for value in values.items() {

@@ -239,7 +239,7 @@ fn check_fibre(source: &Field<'_, '_>, errors: &mut Errors) {
         (1.., 1..) => errors.push(names.invalid("targetWWNs and wwids can not be specified simultaneously")),
         _ => {}
     }
-    if names.len() == 0 {
+    if names.is_empty() {
         return;
     }
     match unit.number() {

@@ -142,7 +142,7 @@ pub(super) fn warn_annotation(new: &Value, warnings: &mut Vec<String>) {
 
 /// The faults of how a volume may be used; `detail` tells why there must be one.
 pub(super) fn check_modes(modes: &Field<'_, '_>, detail: &str, errors: &mut Errors) {
-    if modes.len() == 0 {
+    if modes.is_empty() {
         errors.push(modes.required(detail));
     }
     check_known(modes, errors);
@@ -160,7 +160,7 @@ pub(super) fn check_known(modes: &Field<'_, '_>, errors: &mut Errors) {
 }
 
 fn check_capacity(capacity: &Field<'_, '_>, errors: &mut Errors) {
-    if capacity.len() == 0 {
+    if capacity.is_empty() {
         errors.push(capacity.required(""));
     }
     if capacity.value()["storage"].is_null() || capacity.len() > 1 {
