@@ -153,8 +153,17 @@ impl Boot<'_> {
 
     /// Enters who would have made the object, and then its status, in kube-apiserver.
     fn track(&self, kind: &Kind, object: &mut Value) {
-        let tracker = |part| Tracker::of(&self.api.catalog, (kind, part), manager(kind));
-        tracker(Part::Whole).created(object, Sent::Nothing);
+        let mut sent = object.clone();
+        // Filled in by the server, whoever creates such an object.
+        for member in match kind.kind.as_str() {
+            "Namespace" => &["finalizers"][..],
+            "Service" => &["clusterIPs", "ipFamilies"],
+            _ => &[],
+        } {
+            drop(sent["spec"].as_object_mut().and_then(|spec| spec.remove(*member)));
+        }
+        Tracker::of(&self.api.catalog, (kind, Part::Whole), manager(kind)).created(&mut sent, Sent::Nothing);
+        object["metadata"]["managedFields"] = sent["metadata"]["managedFields"].take();
         if object["status"]["conditions"].is_array() {
             let mut bare = object.clone();
             bare["status"] = json!({});

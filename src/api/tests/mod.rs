@@ -3,6 +3,7 @@
 pub(super) mod client;
 mod hostile;
 mod lag;
+mod own;
 
 use bytes::Bytes;
 use http::Method;

@@ -1,15 +1,17 @@
 //! `metadata.managedFields`: who owns which fields, since when.
 
 use std::borrow::Cow;
+use std::collections::{HashMap, hash_map};
 
 use serde_json::{Map, Value};
 
 use super::scalar::{Escape, write_string};
+use super::set::FieldSet;
 use super::stored::Fields;
 use crate::schema::time::{self, Precision};
 
 /// How a manager writes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Operation {
     /// Server-side apply: what the manager no longer applies goes.
     Apply,
@@ -94,11 +96,19 @@ impl<'a> Managed<'a> {
             Value::Null => return Ok(Self::default()),
             _ => return Err("expected a list of entries".to_owned()),
         };
-        let mut managed = Self { entries: Vec::with_capacity(list.len() + 1) };
+        let mut entries: Vec<Entry<'a>> = Vec::with_capacity(list.len() + 1);
+        let mut places = HashMap::with_capacity(list.len());
         for (place, value) in list.iter().enumerate() {
-            managed.put(read(value, place)?);
+            let entry = read(value, place)?;
+            match places.entry(identity(value, entry.owner.operation)) {
+                hash_map::Entry::Occupied(place) => entries[*place.get()] = entry,
+                hash_map::Entry::Vacant(place) => {
+                    place.insert(entries.len());
+                    entries.push(entry);
+                }
+            }
         }
-        Ok(managed)
+        Ok(Self { entries })
     }
 
     /// The entries of an object, as they are stored.
@@ -166,40 +176,57 @@ impl<'a> Managed<'a> {
 
     /// Merges the oldest updates of a version into one entry while there are more than ten.
     pub(super) fn cap(&mut self) {
-        let updates = |managed: &Self| managed.entries.iter().filter(|entry| entry.owner.operation == Operation::Update).count();
-        if updates(self) <= MOST_UPDATES {
+        let updates = self.entries.iter().filter(|entry| entry.owner.operation == Operation::Update).count();
+        let mut surplus = updates.saturating_sub(MOST_UPDATES);
+        if surplus == 0 {
             return;
         }
         self.entries.sort_by_cached_key(|entry| (entry.seconds(), entry.identifier()));
-        let mut first: Vec<Cow<'a, str>> = Vec::new();
-        let mut place = 0;
-        while place < self.entries.len() && updates(self) > MOST_UPDATES {
-            let entry = &self.entries[place];
-            if entry.owner.operation == Operation::Apply {
-                place += 1;
-            } else if !first.contains(&entry.api_version) {
-                first.push(entry.api_version.clone());
-                place += 1;
-            } else {
-                self.age(place);
+        let mut buckets: Vec<Bucket<'a>> = Vec::new();
+        let mut kept: Vec<Entry<'a>> = Vec::with_capacity(self.entries.len());
+        for entry in std::mem::take(&mut self.entries) {
+            if surplus == 0 || entry.owner.operation == Operation::Apply {
+                kept.push(entry);
+                continue;
             }
+            match buckets.iter_mut().find(|bucket| kept[bucket.first].api_version == entry.api_version) {
+                None => {
+                    buckets.push(Bucket { first: kept.len(), time: None, sets: Vec::new() });
+                    kept.push(entry);
+                }
+                Some(bucket) => {
+                    bucket.time = entry.time;
+                    bucket.sets.push(entry.fields.set());
+                    surplus -= 1;
+                }
+            }
+        }
+        self.entries = kept;
+        for bucket in buckets.into_iter().filter(|bucket| !bucket.sets.is_empty()) {
+            self.age(bucket);
         }
     }
 
-    /// Merges the update at a place into the old entry of its version, which is made of the first one where there is none.
-    fn age(&mut self, place: usize) {
-        let entry = self.entries.remove(place);
+    /// Merges updates into the old entry of their version, which is made of the first one where there is none.
+    fn age(&mut self, bucket: Bucket<'a>) {
         let ancient = Owner { manager: ANCIENT.into(), operation: Operation::Update, subresource: "".into() };
-        let first = |old: &Entry<'_>| old.owner.operation == Operation::Update && old.api_version == entry.api_version;
-        let Some(bucket) = self.find(&ancient, &entry.api_version).or_else(|| self.entries.iter().position(first)) else {
-            return;
-        };
-        let bucket = &mut self.entries[bucket];
-        bucket.owner = ancient;
-        bucket.place = None;
-        bucket.fields.change(|set| entry.fields.set().union(set));
-        bucket.time = entry.time;
+        let version = self.entries[bucket.first].api_version.clone();
+        let place = self.find(&ancient, &version).unwrap_or(bucket.first);
+        let entry = &mut self.entries[place];
+        entry.owner = ancient;
+        entry.place = None;
+        entry.time = bucket.time;
+        entry.fields.change(|set| set.union(FieldSet::union_all(bucket.sets)));
     }
+}
+
+/// Old updates of one version.
+struct Bucket<'a> {
+    /// The place of the oldest.
+    first: usize,
+    time: Option<Cow<'a, str>>,
+    /// What the others own.
+    sets: Vec<FieldSet<'a>>,
 }
 
 impl Entry<'_> {
@@ -314,6 +341,13 @@ fn read(value: &Value, place: usize) -> Result<Entry<'_>, String> {
         fields: fields.map_err(|why| format!("error decoding versioned set: {why}"))?,
         place: plain.then_some(place),
     })
+}
+
+/// What an entry must not share with another one.
+fn identity(entry: &Value, operation: Operation) -> (&str, Operation, &str, &str) {
+    let text = |name: &str| entry.get(name).and_then(Value::as_str).unwrap_or_default();
+    let version = if operation == Operation::Update { text("apiVersion") } else { "" };
+    (text("manager"), operation, text("subresource"), version)
 }
 
 fn read_time(text: &str) -> Option<Cow<'_, str>> {

@@ -103,9 +103,9 @@ impl<'a> FieldSet<'a> {
     #[must_use]
     pub fn intersection(&self, other: &FieldSet<'_>) -> Self {
         let mut entries = Vec::new();
-        let mut theirs = other.entries.iter().peekable();
+        let mut theirs = Seek::of(self.entries.len(), other);
         for mine in &self.entries {
-            let Some(other) = seek(&mut theirs, &mine.element) else { continue };
+            let Some(other) = theirs.next(&mine.element) else { continue };
             let children = mine.children.intersection(&other.children);
             let member = mine.member && other.member;
             if member || !children.is_empty() {
@@ -192,6 +192,37 @@ impl<'a> FieldSet<'a> {
         });
     }
 
+    /// Sorts entries that came in the order of a text, and makes those of one element one.
+    fn order(&mut self) {
+        if self.entries.is_sorted_by(|one, next| one.element < next.element) {
+            return;
+        }
+        self.entries.sort_by(|mine, theirs| mine.element.cmp(&theirs.element));
+        self.entries.dedup_by(|next, last| {
+            let same = next.element == last.element;
+            if same {
+                last.member |= next.member;
+                last.children = std::mem::take(&mut last.children).union(std::mem::take(&mut next.children));
+            }
+            same
+        });
+    }
+
+    /// What is in any of the sets.
+    pub(super) fn union_all(mut sets: Vec<Self>) -> Self {
+        // Two by two: one after the other would pass what is there already for every set.
+        while sets.len() > 1 {
+            let mut pairs = std::mem::take(&mut sets).into_iter();
+            while let Some(one) = pairs.next() {
+                sets.push(match pairs.next() {
+                    Some(next) => one.union(next),
+                    None => one,
+                });
+            }
+        }
+        sets.pop().unwrap_or_default()
+    }
+
     fn insert_names(&mut self, path: &[&'a str]) {
         let Some((name, rest)) = path.split_first() else { return };
         let mut children = Self::default();
@@ -203,9 +234,9 @@ impl<'a> FieldSet<'a> {
         if other.is_empty() {
             return;
         }
-        let mut theirs = other.entries.iter().peekable();
+        let mut theirs = Seek::of(self.entries.len(), other);
         self.retain(|entry| {
-            let Some(other) = seek(&mut theirs, &entry.element) else { return };
+            let Some(other) = theirs.next(&entry.element) else { return };
             if other.member {
                 entry.member = false;
                 if below == Below::Goes {
@@ -272,12 +303,28 @@ pub fn show(path: &[Element<'_>]) -> String {
     path.iter().map(ToString::to_string).collect()
 }
 
-type Entries<'s, 'a> = std::iter::Peekable<std::slice::Iter<'s, Entry<'a>>>;
+/// The entries of one level, looked up in order: side by side, or one by one where they are so many more than those that are asked for
+/// that passing them all would be the work. An object has as many sets as it has managers.
+enum Seek<'s, 'a> {
+    Beside(std::iter::Peekable<std::slice::Iter<'s, Entry<'a>>>),
+    Among(&'s FieldSet<'a>),
+}
 
-/// The entry of an element; those before it are passed.
-fn seek<'s, 'a>(entries: &mut Entries<'s, 'a>, element: &Element<'_>) -> Option<&'s Entry<'a>> {
-    while entries.next_if(|entry| entry.element < *element).is_some() {}
-    entries.next_if(|entry| entry.element == *element)
+impl<'s, 'a> Seek<'s, 'a> {
+    fn of(asked: usize, set: &'s FieldSet<'a>) -> Self {
+        if set.entries.len() / MANY > asked { Self::Among(set) } else { Self::Beside(set.entries.iter().peekable()) }
+    }
+
+    /// The entry of an element; those before it are passed.
+    fn next(&mut self, element: &Element<'_>) -> Option<&'s Entry<'a>> {
+        match self {
+            Self::Among(set) => set.get(element),
+            Self::Beside(entries) => {
+                while entries.next_if(|entry| entry.element < *element).is_some() {}
+                entries.next_if(|entry| entry.element == *element)
+            }
+        }
+    }
 }
 
 /// A level of FieldsV1, and whether the path to it is in the set.
@@ -300,11 +347,17 @@ fn read(fields: &Value) -> Result<(FieldSet<'_>, bool), String> {
             Err(BadElement::Invalid(why)) => return Err(why),
         };
         let (children, held) = read(below)?;
-        set.push(element, held, children);
+        if held || !children.is_empty() {
+            set.entries.push(Entry { element, member: held, children });
+        }
     }
+    set.order();
     member |= set.is_empty();
     Ok((set, member))
 }
+
+/// So many times as many entries are searched, not passed.
+const MANY: usize = 8;
 
 #[cfg(test)]
 mod tests {

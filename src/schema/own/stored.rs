@@ -110,6 +110,13 @@ fn is_canonical(fields: &Value) -> bool {
 }
 
 fn meets(fields: &Value, set: &FieldSet<'_>) -> bool {
+    let few = fields.as_object().filter(|map| map.len() < set.entries().len());
+    if let Some(map) = few {
+        return map.iter().filter_map(|(key, below)| Some((Element::parse(key).ok()?, below))).any(|(element, below)| {
+            let entry = set.get(&element);
+            entry.is_some_and(|entry| (entry.member && is_member(below)) || meets(below, &entry.children))
+        });
+    }
     set.entries().iter().any(|entry| {
         let below = fields.get(entry.element.text());
         below.is_some_and(|below| (entry.member && is_member(below)) || meets(below, &entry.children))

@@ -49,6 +49,7 @@ impl<'a> Typed<'a> {
 
 /// An old and a new object, in the other versions in which somebody owns a field of them.
 pub(super) struct Others {
+    /// Sorted by version.
     pairs: Vec<(String, Option<Pair>)>,
 }
 
@@ -66,20 +67,21 @@ pub(super) struct Differences<'p, 'a> {
 
 impl Others {
     pub(super) fn of(managed: &Managed<'_>, own: &str, (old, new): (&Value, &Value), versions: &impl Versions) -> Self {
-        let mut pairs: Vec<(String, Option<Pair>)> = Vec::new();
-        for version in managed.entries.iter().map(|entry| &*entry.api_version).filter(|version| *version != own) {
-            if pairs.iter().all(|(other, _)| other != version) {
-                let pair = versions.convert(old, version).zip(versions.convert(new, version));
-                pairs.push((version.to_owned(), pair.map(|((schema, old), (_, new))| Pair { schema, old, new })));
-            }
-        }
-        Self { pairs }
+        let others = managed.entries.iter().map(|entry| &*entry.api_version).filter(|version| *version != own);
+        let mut others: Vec<&str> = others.collect();
+        others.sort_unstable();
+        others.dedup();
+        let pairs = others.into_iter().map(|version| {
+            let pair = versions.convert(old, version).zip(versions.convert(new, version));
+            (version.to_owned(), pair.map(|((schema, old), (_, new))| Pair { schema, old, new }))
+        });
+        Self { pairs: pairs.collect() }
     }
 
     /// The type of a version.
     pub(super) fn schema(&self, api_version: &str) -> Option<&Schema> {
-        let (_, pair) = self.pairs.iter().find(|(version, _)| version == api_version)?;
-        pair.as_ref().map(|pair| &pair.schema)
+        let place = self.pairs.binary_search_by(|(version, _)| version.as_str().cmp(api_version)).ok()?;
+        self.pairs[place].1.as_ref().map(|pair| &pair.schema)
     }
 
     /// With what is different in the version of the request.
@@ -102,6 +104,7 @@ impl<'p> Differences<'p, '_> {
         if api_version == self.own.0 {
             return Some(self.own.1);
         }
-        self.others.iter().find(|(version, _)| *version == api_version)?.1.as_ref()
+        let place = self.others.binary_search_by(|(version, _)| (*version).cmp(api_version)).ok()?;
+        self.others[place].1.as_ref()
     }
 }
