@@ -8,6 +8,7 @@ use super::decode::{self, Expected};
 use super::kinds::{self, Part};
 use super::own::{self, Tracker};
 use super::registry::{self, Aim, Round, Written};
+use super::text::Text;
 use super::{Api, Call, answer, meta, refusal};
 use crate::body::Response;
 use crate::request::{CreateOptions, Fault, FieldValidation, Query};
@@ -41,7 +42,7 @@ pub(super) async fn serve(api: &Api, call: Call<'_>) -> Result<Response, Status>
         name: meta::text(&object, "name"),
         dry_run: options.is_dry_run(),
     };
-    let mut round = Round::new(warnings);
+    let mut round = Round::new(warnings).with_text(Text::sent(kind, (&body, encoding), &object));
     let written = registry::create(api, &aim, &object, &mut round).await?;
     respond(&aim, &accept, (StatusCode::CREATED, written), &round.warnings)
 }

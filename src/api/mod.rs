@@ -39,6 +39,7 @@ mod table;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod text;
 pub mod update;
 mod walk;
 mod warning;

@@ -10,6 +10,7 @@ use super::error::{self, FieldError, Subject};
 use super::kinds::{self, Part};
 use super::own::{self, Tracker};
 use super::registry::{self, Aim, Done, Round};
+use super::text::Text;
 use super::update::may_create;
 use super::{Api, Call, decode, meta};
 use crate::body::Response;
@@ -54,7 +55,8 @@ pub(super) async fn part(api: &Api, call: Call<'_>, part: Part) -> Result<Respon
     let body = decode::whole(request.into_body()).await?;
     let patch = Patch::read((media, &options), body, &kind.schema)?;
     let aim = Aim { permit, kind, part, namespace: &route.namespace, name: &route.name, dry_run: options.write.is_dry_run() };
-    let mut round = Round::new(Vec::from_iter(kinds::deprecation(kind).map(str::to_owned)));
+    let warnings = Vec::from_iter(kinds::deprecation(kind).map(str::to_owned));
+    let mut round = Round::new(warnings).with_text(Text::Anew);
     if media == Media::Apply {
         round = round.whole();
     }

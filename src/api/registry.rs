@@ -14,6 +14,7 @@ use super::catalog::Kind;
 use super::error::{self, Subject};
 use super::kinds::{self, Part};
 use super::object::Object;
+use super::text::Text;
 use super::{Api, convert, meta, refusal};
 use crate::policy::Permit;
 use crate::schema::own;
@@ -65,6 +66,7 @@ pub(crate) struct Round {
     pub(crate) warnings: Vec<String>,
     kept: usize,
     large: Large,
+    text: Text,
 }
 
 /// What becomes of an object that is too large for the store.
@@ -109,6 +111,11 @@ impl Round {
         Self { kept: warnings.len(), warnings, ..Self::default() }
     }
 
+    /// The same, of a write that brings text to be kept.
+    pub(crate) fn with_text(self, text: Text) -> Self {
+        Self { text, ..self }
+    }
+
     /// The same, of a write that is not stored without its managedFields.
     pub(crate) fn whole(self) -> Self {
         Self { large: Large::Refused, ..self }
@@ -119,15 +126,20 @@ impl Round {
         self.warnings.truncate(self.kept);
     }
 
-    /// Stores an object, without managedFields where it is too large with them.
+    /// Stores an object, without managedFields where it is too large with them. `stored` is what was there.
     async fn put(
         &self,
         api: &Api,
         aim: &Aim<'_>,
-        (name, expect, value): (&str, Expect, &Value),
+        (name, value, stored): (&str, &Value, Option<&Object>),
         guard: Option<(Bytes, Revision)>,
     ) -> Result<(Outcome, Option<Bytes>), Status> {
-        match api.put(aim, name, (expect, Some(value)), guard.clone()).await {
+        let expect = stored.map_or(Expect::Absent, |stored| Expect::At(stored.revision()));
+        let encode = |value: &Value| {
+            let bytes = api.encode(aim.kind, value)?;
+            Ok::<Bytes, Status>(self.text.within(aim.kind, bytes, stored.map(|stored| &stored.bytes()[..])))
+        };
+        match api.commit(aim, name, (expect, Some(encode(value)?)), guard.clone()).await {
             Err(refusal)
                 if refusal.code == http::StatusCode::PAYLOAD_TOO_LARGE
                     && self.large == Large::Bare
@@ -135,7 +147,7 @@ impl Round {
             {
                 let mut bare = value.clone();
                 meta::members(&mut bare).remove("managedFields");
-                api.put(aim, name, (expect, Some(&bare)), guard).await
+                api.commit(aim, name, (expect, Some(encode(&bare)?)), guard).await
             }
             outcome => outcome,
         }
@@ -198,8 +210,19 @@ impl Api {
         (expect, value): (Expect, Option<&Value>),
         guard: Option<(Bytes, Revision)>,
     ) -> Result<(Outcome, Option<Bytes>), Status> {
-        let key = aim.kind.key(aim.namespace, name).ok_or_else(|| Status::internal("this resource is not stored"))?;
         let value = value.map(|value| self.encode(aim.kind, value)).transpose()?;
+        self.commit(aim, name, (expect, value), guard).await
+    }
+
+    /// The same with the bytes to store.
+    async fn commit(
+        &self,
+        aim: &Aim<'_>,
+        name: &str,
+        (expect, value): (Expect, Option<Bytes>),
+        guard: Option<(Bytes, Revision)>,
+    ) -> Result<(Outcome, Option<Bytes>), Status> {
+        let key = aim.kind.key(aim.namespace, name).ok_or_else(|| Status::internal("this resource is not stored"))?;
         // Events go by themselves.
         let ttl = (aim.kind.plural == "events").then_some(self.settings.event_ttl);
         let change = Change { key, expect, value: value.clone(), ttl, guard };
@@ -249,7 +272,7 @@ pub(crate) async fn create(api: &Api, aim: &Aim<'_>, object: &Value, round: &mut
                 Some(object) => Some(object.is_deleting()),
             }
         } else {
-            let (outcome, bytes) = round.put(api, aim, (&name, Expect::Absent, &draft.value), draft.guard).await?;
+            let (outcome, bytes) = round.put(api, aim, (&name, &draft.value, None), draft.guard).await?;
             match (outcome, bytes) {
                 (Outcome::Committed(revision), Some(bytes)) => {
                     kinds::follow(api, aim, &name).await;
@@ -323,7 +346,7 @@ where
 {
     let old = api.served(aim.kind, current)?;
     let mut new = change(Some(&old))?;
-    admit_update(api, aim, (&mut new, &old), round).await?;
+    admit_update(api, aim, (&mut new, &old, current.bytes()), round).await?;
     let expect = Expect::At(current.revision());
     if empties_finalizers(aim.kind, &new, &old) {
         if aim.dry_run {
@@ -343,7 +366,7 @@ where
     if aim.dry_run {
         return Ok(Step::Done(Done::Updated, Written::Loose(new)));
     }
-    let (outcome, bytes) = round.put(api, aim, (aim.name, expect, &new), None).await?;
+    let (outcome, bytes) = round.put(api, aim, (aim.name, &new, Some(current)), None).await?;
     match (outcome, bytes) {
         (Outcome::Committed(revision), Some(bytes)) => {
             kinds::release(api, aim, &old, Some(&new)).await;
@@ -373,7 +396,7 @@ where
             Some(_) => Step::Lost,
         });
     }
-    let (outcome, bytes) = round.put(api, aim, (aim.name, Expect::Absent, &draft.value), draft.guard).await?;
+    let (outcome, bytes) = round.put(api, aim, (aim.name, &draft.value, None), draft.guard).await?;
     match (outcome, bytes) {
         (Outcome::Committed(revision), Some(bytes)) => {
             kinds::follow(api, aim, aim.name).await;
@@ -431,7 +454,12 @@ async fn settle(api: &Api, aim: &Aim<'_>, new: &mut Value, round: &mut Round) ->
 }
 
 /// The same for an update (contract 3.3).
-async fn admit_update(api: &Api, aim: &Aim<'_>, (new, old): (&mut Value, &Value), round: &mut Round) -> Result<(), Status> {
+async fn admit_update(
+    api: &Api,
+    aim: &Aim<'_>,
+    (new, old, stored): (&mut Value, &Value, &[u8]),
+    round: &mut Round,
+) -> Result<(), Status> {
     let review = aim.review(Operation::Update, aim.name, Some(old));
     admission::mutate(api, &review, new).await?;
     round.warnings.extend(meta::dedup_owners(new, " after mutating admission happens"));
@@ -442,7 +470,10 @@ async fn admit_update(api: &Api, aim: &Aim<'_>, (new, old): (&mut Value, &Value)
     kinds::prepare_update(aim.kind, aim.part, new, old);
     kinds::allocate(api, aim, new, Some(old)).await?;
     aim.kind.schema.normalise(new);
-    let errors = kinds::check_update(aim.kind, aim.part, new, old);
+    let mut errors = kinds::check_update(aim.kind, aim.part, new, old);
+    if errors.iter().all(|error| error.field != "data") {
+        errors.extend(round.text.fault(aim.kind, stored, new));
+    }
     let outcome = if errors.is_empty() {
         kinds::warn(aim.kind, new, Some((aim.part, old)), &mut round.warnings);
         admission::validate(api, &review, Some(new), &mut round.warnings).await

@@ -10,6 +10,7 @@ use super::error::{self, Subject};
 use super::kinds::{self, Part};
 use super::own::{self, Tracker};
 use super::registry::{self, Aim, Done, Round};
+use super::text::Text;
 use super::{Api, Call, meta};
 use crate::body::Response;
 use crate::request::{Query, UpdateOptions};
@@ -40,7 +41,7 @@ pub(super) async fn part(api: &Api, call: Call<'_>, part: Part) -> Result<Respon
     kinds::default(kind, &mut object);
     kind.schema.normalise(&mut object);
     let aim = Aim { permit, kind, part, namespace: &route.namespace, name: &route.name, dry_run: options.is_dry_run() };
-    let mut round = Round::new(warnings);
+    let mut round = Round::new(warnings).with_text(Text::sent(kind, (&body, encoding), &object));
     let change = |old: Option<&Value>| {
         let mut new = replace(&aim, &object, old)?;
         match old {
