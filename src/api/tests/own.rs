@@ -411,3 +411,31 @@ async fn floods_are_answered_in_time() {
         eprintln!("{name}: {code} {:?}", begun.elapsed());
     }
 }
+
+/// The data of a controller revision is text: a patch changes it where it was sent with spaces, the server's own writes do not.
+#[tokio::test]
+async fn data_is_compared_as_it_was_written() {
+    let client = Client::new().await;
+    let path = "/apis/apps/v1/namespaces/default/controllerrevisions";
+    let label = json!({"metadata": {"labels": {"x": "y"}}});
+    for (name, data, patched) in [("a", r#"{"x": 1}"#, 422), ("b", r#"{"x":1}"#, 200), ("c", r#"{"b":1,"a":" "}"#, 200)] {
+        let body = |more: &str| {
+            let body = format!(
+                r#"{{"apiVersion":"apps/v1","kind":"ControllerRevision","metadata":{{"name":"{name}"{more}}},"data":{data},"revision":1}}"#
+            );
+            ("application/json", Bytes::from(body))
+        };
+        assert_eq!(client.send(Method::POST, path, body("")).await.0, 201);
+        let at = format!("{path}/{name}");
+        for _ in 0..2 {
+            let answer = client.merge(&at, label.clone()).await;
+            assert_eq!(answer.0, patched, "{data}");
+            if patched == 422 {
+                let expected = r#"ControllerRevision.apps "a" is invalid: data: Invalid value: {"x":1}: field is immutable"#;
+                assert_eq!(message(&answer), expected);
+            }
+        }
+        assert_eq!(client.send(Method::PUT, &at, body(r#","labels":{"z":"z"}"#)).await.0, 200, "{data}");
+        assert_eq!(client.merge(&at, label.clone()).await.0, patched, "{data}");
+    }
+}
