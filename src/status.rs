@@ -151,7 +151,7 @@ impl Status {
 
     /// The body: one compact JSON object. kube-apiserver ends it with a newline.
     pub fn to_json(&self) -> Vec<u8> {
-        let mut body = serde_json::to_vec(&self.wire()).unwrap_or_default();
+        let mut body = crate::schema::html_safe(serde_json::to_vec(&self.wire()).unwrap_or_default());
         body.push(b'\n');
         body
     }
@@ -160,7 +160,7 @@ impl Status {
     pub fn write(&self, form: Form) -> Vec<u8> {
         match form {
             Form::Compact => self.to_json(),
-            Form::Indented => serde_json::to_vec_pretty(&self.wire()).unwrap_or_default(),
+            Form::Indented => crate::schema::html_safe(serde_json::to_vec_pretty(&self.wire()).unwrap_or_default()),
             Form::Yaml => crate::schema::yaml(&self.to_json()).unwrap_or_default(),
             Form::Protobuf => {
                 let schema = crate::schema::Schema::builtin("", "v1", "Status");

@@ -287,7 +287,15 @@ impl<'a> Lexer<'a> {
     }
 
     fn plain(&mut self) {
-        let rest = &self.text[self.at..];
+        let (words, rest) = self.text[self.at..].as_chunks::<8>();
+        for word in words {
+            let marks = ends(u64::from_le_bytes(*word));
+            if marks != 0 {
+                self.at += marks.trailing_zeros() as usize / 8;
+                return;
+            }
+            self.at += 8;
+        }
         let plain = rest.iter().position(|byte| *byte < 0x20 || *byte == b'"' || *byte == b'\\');
         self.at += plain.unwrap_or(rest.len());
     }
@@ -368,6 +376,15 @@ impl<'a> Lexer<'a> {
             None => "unexpected end of JSON input".to_owned(),
         })
     }
+}
+
+/// The high bit of the first byte among eight that ends a plain stretch of a string: a quote, a backslash, a control character. Bits above
+/// it say nothing.
+fn ends(word: u64) -> u64 {
+    let each = |byte: u8| u64::from_le_bytes([byte; 8]);
+    let zero = |word: u64| word.wrapping_sub(each(1)) & !word;
+    let control = word.wrapping_sub(each(0x20)) & !word;
+    (zero(word ^ each(b'"')) | zero(word ^ each(b'\\')) | control) & each(0x80)
 }
 
 /// A number as Go keeps it where no type is known: an int64, else a float64; `None` when it is neither.

@@ -28,7 +28,7 @@ mod yaml;
 pub use check::{Fault, FaultKind};
 pub use protobuf::{MAGIC, TAIL, protobuf_envelope, protobuf_head, protobuf_length, protobuf_member, protobuf_open};
 use table::{Field, Gvk, Id, Shape, Table, Type};
-pub use write::write;
+pub use write::{html_safe, write};
 
 /// The type of one kind: a cheap handle into the table.
 #[derive(Clone, Debug)]

@@ -14,7 +14,7 @@ use super::accept::{self, Accept, Form, Media};
 use super::object::Object;
 use super::render::{Render, table_head};
 use super::select::Selection;
-use super::table::Columns;
+use super::table::{self, Columns};
 use super::walk::Walk;
 use super::{Api, Call, answer, refusal};
 use crate::body::Response;
@@ -134,6 +134,10 @@ impl List<'_> {
     async fn answer(&self, items: Items, mut metadata: Value) -> Result<Response, Status> {
         metadata["resourceVersion"] = self.stamp.to_string().into();
         let kind = &self.call.route.kind;
+        let items = match (self.accept.form, table::order(kind)) {
+            (Form::Table(_), Some(place)) => items.ordered(place),
+            _ => items,
+        };
         let render = Render::new(kind, self.accept);
         let envelope = match (self.accept.media, self.accept.form) {
             (Media::Json, _) => Envelope { head: self.head(&metadata), tail: b"]}".to_vec(), ..Envelope::default() },

@@ -17,6 +17,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::catalog::Kind;
+use crate::schema::html_safe;
 use cell::Cell;
 
 /// The columns of a kind.
@@ -47,9 +48,15 @@ impl Columns {
     }
 }
 
+/// The items of a list in the order of its rows; `None` where that is the order of names.
+pub(super) fn order(kind: &Kind) -> Option<fn(&Value) -> i64> {
+    let flows = kind.group == "flowcontrol.apiserver.k8s.io" && kind.kind == "FlowSchema";
+    flows.then_some(|schema| schema["spec"]["matchingPrecedence"].as_i64().unwrap_or_default())
+}
+
 fn append(out: &mut Vec<u8>, value: &impl serde::Serialize) {
     // Values without maps of odd keys cannot fail to print.
-    let _ = serde_json::to_writer(out, value);
+    out.extend_from_slice(&html_safe(serde_json::to_vec(value).unwrap_or_default()));
 }
 
 fn parse(text: &str) -> HashMap<&str, Columns> {

@@ -54,7 +54,7 @@ pub(super) fn endpoints(object: &Value) -> String {
             list.extend(addresses.iter().map(|address| join(address, number(&port["port"]))));
         }
     }
-    some_of(&list, "<none>")
+    some_of(&list, if items(&object["subsets"]).is_empty() { "<none>" } else { "" })
 }
 
 pub(super) fn slice_ports(slice: &Value) -> String {

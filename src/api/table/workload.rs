@@ -36,6 +36,7 @@ pub(super) fn job_status(job: &Value) -> &'static str {
         (deleting, "Terminating"),
         (has("Suspended"), "Suspended"),
         (has("FailureTarget"), "FailureTarget"),
+        (has("SuccessCriteriaMet"), "SuccessCriteriaMet"),
     ];
     states.iter().find(|(holds, _)| *holds).map_or("Running", |(_, state)| state)
 }
