@@ -12,7 +12,7 @@ use flate2::write::GzEncoder;
 use http::header::{ACCEPT_ENCODING, CACHE_CONTROL, ETAG, EXPIRES, IF_NONE_MATCH, LOCATION, VARY};
 use http::{HeaderValue, StatusCode};
 
-use super::accept::{Accept, Place};
+use super::accept::{Accept, Media, Place};
 use super::answer;
 use super::catalog::{Catalog, Kind};
 use super::root::VERSION;
@@ -45,11 +45,16 @@ impl Documents {
 
     /// The index, or the document of a name after `/openapi/v3/`.
     ///
+    /// 406 without a word when JSON is not acceptable.
+    ///
     /// # Errors
-    /// 406 when JSON is not acceptable.
+    /// 500 when a document cannot be made.
     pub(super) async fn serve(documents: &Arc<Self>, name: &str, request: &Request) -> Result<Response, Status> {
         let query = request.uri().query().unwrap_or_default();
-        Accept::negotiate(request.headers(), query, Place::Document)?;
+        if Accept::negotiate(request.headers(), query, Place::Document).map_or(Media::Yaml, |accept| accept.media) != Media::Json
+        {
+            return Ok(unacceptable());
+        }
         let (own, wanted) = (Arc::clone(documents), name.to_owned());
         let made = tokio::task::spawn_blocking(move || own.find(&wanted)).await.map_err(Status::internal)?;
         let Some(made) = made else { return Ok(http::Response::new(Body::empty())) };
@@ -117,6 +122,12 @@ impl Made {
         GzDecoder::new(self.packed.as_ref()).read_to_end(&mut json).map_err(Status::internal)?;
         Ok(answer::respond(StatusCode::OK, "application/json", Body::full(json)))
     }
+}
+
+fn unacceptable() -> Response {
+    let mut response = http::Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NOT_ACCEPTABLE;
+    response
 }
 
 /// 301 to the document as it is now.

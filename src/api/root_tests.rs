@@ -89,3 +89,37 @@ async fn openapi_documents_are_found_by_their_hash() {
     let unknown = stand.get("/openapi/v3/apis/none/v1", &[]).await;
     assert_eq!((unknown.code.as_u16(), unknown.body.len()), (200, 0));
 }
+
+/// Discovery in every encoding says the same.
+#[tokio::test]
+async fn documents_in_protobuf_and_yaml() {
+    use crate::schema::{self, Encoding, Schema};
+    let stand = Stand::new();
+    const AGGREGATED: &str = ";g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+    for (target, parameters) in [
+        ("/api", ""),
+        ("/apis", ""),
+        ("/apis/apps", ""),
+        ("/api/v1", ""),
+        ("/apis/apps/v1", ""),
+        ("/api", AGGREGATED),
+        ("/apis", AGGREGATED),
+    ] {
+        let get = async |media: &str| stand.get(target, &[("accept", &format!("{media}{parameters}"))]).await;
+        let (plain, binary, yaml) =
+            (get("application/json").await, get("application/vnd.kubernetes.protobuf").await, get("application/yaml").await);
+        assert_eq!(binary.headers["content-type"], format!("application/vnd.kubernetes.protobuf{parameters}").as_str());
+        let mut json: Value = serde_json::from_slice(&plain.body).expect("JSON");
+        assert_eq!(schema::parse_yaml(&yaml.body).expect("YAML"), json, "{target}{parameters}");
+        let (version, kind) = schema::kind_of(&binary.body, Encoding::Protobuf).expect("an envelope");
+        assert_eq!((&*version, &*kind), (json["apiVersion"].as_str().unwrap_or(""), json["kind"].as_str().expect("a kind")));
+        let (group, version) = version.rsplit_once('/').unwrap_or(("", "v1"));
+        let schema = Schema::builtin(group, version, &kind).expect("a type");
+        let mut read = schema.read(&binary.body, Encoding::Protobuf).expect("a message").value;
+        for value in [&mut read, &mut json] {
+            schema.normalise(value);
+            value.as_object_mut().map(|members| members.remove("apiVersion"));
+        }
+        assert_eq!(read, json, "{target}{parameters}");
+    }
+}

@@ -194,3 +194,38 @@ async fn a_reader_that_sleeps_gets_everything_in_one_piece() {
     let piece = next(&mut body).await.expect("a piece");
     assert_eq!(piece.iter().filter(|byte| **byte == b'\n').count(), 20);
 }
+
+/// Frames of the binary stream: every object in an envelope of its own, bookmarks too.
+#[tokio::test]
+async fn binary_events_and_bookmarks() {
+    use crate::schema::{Encoding, Schema};
+    let stand = Stand::new();
+    stand.put("configmaps", json!({"metadata": {"name": "a", "namespace": "n"}, "data": {"k": "v"}})).await;
+    let query = "watch=1&timeoutSeconds=2&allowWatchBookmarks=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan";
+    for (parameters, kind) in [("", "ConfigMap"), (";as=PartialObjectMetadata;g=meta.k8s.io;v=v1", "PartialObjectMetadata")] {
+        let target = format!("/api/v1/namespaces/n/configmaps?{query}");
+        let accept = format!("application/vnd.kubernetes.protobuf{parameters},application/json");
+        let response = stand.open(&target, &[("accept", &accept)]).await;
+        assert_eq!(response.headers()["content-type"], "application/vnd.kubernetes.protobuf;stream=watch");
+        let mut body = response.into_body();
+        let mut bytes = next(&mut body).await.expect("events").to_vec();
+        if memchr::memmem::find(&bytes, b"BOOKMARK").is_none() {
+            bytes.extend(next(&mut body).await.expect("a bookmark"));
+        }
+        let object =
+            if kind == "ConfigMap" { Schema::builtin("", "v1", kind) } else { Schema::builtin("meta.k8s.io", "v1", kind) };
+        let (object, mut rest, mut seen) = (object.expect("a type"), &bytes[..], Vec::new());
+        while let Some((length, tail)) = rest.split_first_chunk::<4>() {
+            let (frame, tail) = tail.split_at(u32::from_be_bytes(*length) as usize);
+            let begin = memchr::memmem::find(frame, b"k8s\0").expect("an envelope");
+            let value = object.read(&frame[begin..], Encoding::Protobuf).expect("an object").value;
+            let word = String::from_utf8_lossy(&frame[2..2 + usize::from(frame[1])]).into_owned();
+            assert_eq!(value["kind"], kind, "{word}");
+            seen.push((word, value));
+            rest = tail;
+        }
+        assert_eq!(seen.iter().map(|(word, _)| word.as_str()).collect::<Vec<_>>(), ["ADDED", "BOOKMARK"]);
+        assert_eq!(seen[0].1["metadata"]["name"], "a");
+        assert_eq!(seen[1].1["metadata"]["annotations"]["k8s.io/initial-events-end"], "true");
+    }
+}
