@@ -30,6 +30,7 @@ oracle: ## replays the recorded conversations with kube-apiserver against both s
 bench: ## CPU time per request, rates and memory, as the README's table has them
 	$(CARGO) build --locked --profile image
 	PORTCULLIS_BIN=target/image/portcullis PORTCULLIS_ETCD=$$(tools/etcd) $(CARGO) bench --locked --bench load
+	$(CARGO) bench --locked --bench schema
 
 soak: ## the long ones: ten thousand crash images, storms
 	PORTCULLIS_SOAK=1 PORTCULLIS_ETCD=$$(tools/etcd) $(CARGO) test --locked --release

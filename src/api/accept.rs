@@ -87,8 +87,8 @@ impl Accept {
         let query = Query::parse(query);
         let pretty = asked_pretty || query.pretty().unwrap_or(person);
         let include = if matches!(form, Form::Table(_)) { include(&query)? } else { Include::default() };
-        let gzip =
-            text(ACCEPT_ENCODING).split(',').any(|token| token.split(';').next().is_some_and(|token| token.trim() == "gzip"));
+        // Go looks for the bare word: one with a quality is none.
+        let gzip = text(ACCEPT_ENCODING).split(',').any(|token| token.trim() == "gzip");
         let stream = place == Place::Watch;
         Ok(Self { media, form, pretty: pretty && media == Media::Json && !stream, gzip: gzip && !stream, include })
     }
