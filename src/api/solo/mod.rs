@@ -8,6 +8,7 @@ mod aggregate;
 pub(super) mod follow;
 mod garbage;
 mod namespace;
+mod protection;
 mod quota;
 
 use std::sync::Arc;
@@ -56,6 +57,8 @@ pub async fn start(api: Arc<Api>, settings: Settings, permit: Permit, shutdown: 
     shutdown.spawn(async move { until(&end, aggregate::run(&own)).await });
     let (end, own) = (shutdown.clone(), solo.clone());
     shutdown.spawn(async move { until(&end, quota::run(&own)).await });
+    let (end, own) = (shutdown.clone(), solo.clone());
+    shutdown.spawn(async move { until(&end, protection::run(&own)).await });
     let (end, own) = (shutdown.clone(), solo);
     shutdown.spawn(async move { until(&end, garbage::run(&own)).await });
 }

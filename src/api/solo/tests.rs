@@ -37,6 +37,31 @@ async fn namespaces_are_furnished_and_end() {
 }
 
 #[tokio::test]
+async fn claims_and_volumes_go_when_nobody_uses_them() {
+    let (client, shutdown) = running().await;
+    let claims = "/api/v1/namespaces/default/persistentvolumeclaims";
+    let claim = json!({"metadata": {"name": "c"}, "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}});
+    client.post(claims, claim).await;
+    let pod = json!({"metadata": {"name": "p"}, "spec": {
+        "nodeName": "n", "terminationGracePeriodSeconds": 0, "containers": [{"name": "c", "image": "i"}],
+        "volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}]}});
+    let (code, answer) = client.post("/api/v1/namespaces/default/pods", pod).await;
+    assert_eq!(code, 201, "{answer}");
+    client.delete(&format!("{claims}/c")).await;
+    // Another object is deleted and gone meanwhile: the claim has had its turn.
+    let volume = json!({"metadata": {"name": "v"}, "spec": {
+        "capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "hostPath": {"path": "/v"}}});
+    let (code, answer) = client.post("/api/v1/persistentvolumes", volume).await;
+    assert_eq!(code, 201, "{answer}");
+    client.delete("/api/v1/persistentvolumes/v").await;
+    eventually(&client, "/api/v1/persistentvolumes/v", 404).await;
+    assert_eq!(client.get(&format!("{claims}/c")).await.0, 200, "a pod uses it");
+    client.delete("/api/v1/namespaces/default/pods/p").await;
+    eventually(&client, &format!("{claims}/c"), 404).await;
+    assert!(shutdown.finish(Duration::from_secs(1)).await);
+}
+
+#[tokio::test]
 async fn dependents_follow_their_owner() {
     let (client, shutdown) = running().await;
     for (policy, code) in [("Background", 404), ("Foreground", 404), ("Orphan", 200)] {
