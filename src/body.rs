@@ -10,10 +10,11 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
-use http_body::{Frame, SizeHint};
+use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use parking_lot::Mutex;
@@ -260,8 +261,72 @@ impl http_body::Body for Body {
 pub enum Inbound {
     /// As it comes from a connection.
     Wire(Incoming),
+    /// The same; what nobody read of it is handed back.
+    Lent(Lent),
     /// Complete already.
     Full(http_body_util::Full<Bytes>),
+}
+
+/// A body that goes back to its owner when it is dropped before its end.
+#[derive(Debug)]
+pub struct Lent {
+    body: Option<Incoming>,
+    rest: Rest,
+}
+
+/// What nobody read of a request's body. HTTP/1 cannot go on with the next request before it is read.
+#[derive(Clone, Debug, Default)]
+pub struct Rest(Arc<Mutex<Option<Incoming>>>);
+
+impl Inbound {
+    /// The same, and where the rest of it will be; `None` for a body that has no rest to wait for.
+    pub fn lend(self) -> (Self, Option<Rest>) {
+        match self {
+            Self::Wire(body) if !body.is_end_stream() => {
+                let rest = Rest::default();
+                (Self::Lent(Lent { body: Some(body), rest: rest.clone() }), Some(rest))
+            }
+            other => (other, None),
+        }
+    }
+}
+
+impl Rest {
+    /// Reads what is left, if it is not much and comes soon, as Go's server does; whether the connection can go on.
+    pub async fn read(self) -> bool {
+        let Some(mut body) = self.0.lock().take() else { return true };
+        if body.size_hint().lower() > REST as u64 {
+            return false;
+        }
+        let read = async {
+            let mut read = 0;
+            while let Some(Ok(frame)) = body.frame().await {
+                read += frame.data_ref().map_or(0, Bytes::len);
+                if read > REST {
+                    return false;
+                }
+            }
+            body.is_end_stream()
+        };
+        tokio::time::timeout(PATIENCE, read).await.unwrap_or(false)
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        *self.rest.0.lock() = self.body.take();
+    }
+}
+
+impl Lent {
+    fn poll_frame(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let Some(body) = &mut self.body else { return Poll::Ready(None) };
+        let frame = ready!(Pin::new(body).poll_frame(context));
+        if !matches!(frame, Some(Ok(_))) {
+            self.body = None;
+        }
+        Poll::Ready(frame)
+    }
 }
 
 impl http_body::Body for Inbound {
@@ -271,6 +336,7 @@ impl http_body::Body for Inbound {
     fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         match self.get_mut() {
             Self::Wire(body) => Pin::new(body).poll_frame(context),
+            Self::Lent(lent) => lent.poll_frame(context),
             Self::Full(body) => Pin::new(body).poll_frame(context).map_err(|never| match never {}),
         }
     }
@@ -278,6 +344,7 @@ impl http_body::Body for Inbound {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Wire(body) => body.is_end_stream(),
+            Self::Lent(lent) => lent.body.as_ref().is_none_or(Incoming::is_end_stream),
             Self::Full(body) => body.is_end_stream(),
         }
     }
@@ -285,6 +352,7 @@ impl http_body::Body for Inbound {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Wire(body) => body.size_hint(),
+            Self::Lent(lent) => lent.body.as_ref().map_or_else(|| SizeHint::with_exact(0), Incoming::size_hint),
             Self::Full(body) => body.size_hint(),
         }
     }
@@ -333,6 +401,10 @@ fn too_large(limit: usize) -> Status {
 
 /// The largest body of a request that the API reads, in bytes: kube-apiserver's limit.
 pub const LIMIT: usize = 3 << 20;
+
+/// The most that is read of a body which nobody wants, in bytes, and for how long: Go's limit.
+const REST: usize = 256 << 10;
+const PATIENCE: Duration = Duration::from_millis(500);
 
 #[cfg(test)]
 mod tests {

@@ -8,11 +8,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderName};
+use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HeaderName};
 use http::{HeaderValue, Method, StatusCode, Version};
 
 use crate::audit;
-use crate::body::{Body, Over, Request, Response, Tether};
+use crate::body::{Body, Over, Request, Response, Rest, Tether};
 use crate::cluster::Cluster;
 use crate::health::{self, Check};
 use crate::identity::{self, Brought, Caller, Peer, Resolver};
@@ -57,6 +57,7 @@ impl Gateway {
         let form = Form::of(request.uri(), request.headers());
         let asked = Asked { head: request.method() == Method::HEAD, http2: request.version() == Version::HTTP_2 };
         let attributes = Attributes::parse(request.method(), request.uri());
+        let (request, rest) = lend(request);
         let mut record = Record::begin(&self, &peer, &request, &attributes);
         let answered = AssertUnwindSafe(self.answer(&peer, request, attributes, &mut record)).catch_unwind().await;
         let response = match answered {
@@ -70,7 +71,14 @@ impl Gateway {
                 Plain::new(StatusCode::INTERNAL_SERVER_ERROR, PANICKED).answer()
             }
         };
-        finish(response, record, asked)
+        let mut response = finish(response, record, asked);
+        if let Some(rest) = rest
+            && response.status() != StatusCode::SWITCHING_PROTOCOLS
+            && !rest.read().await
+        {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
     }
 
     /// The steps, in order.
@@ -207,6 +215,17 @@ impl Gateway {
         }
         self.cluster.backend.serve(permit, request).await
     }
+}
+
+/// Over HTTP/1 what nobody reads of a body must be read before the next request. A client that waits for leave to send it is told with
+/// the answer.
+fn lend(request: Request) -> (Request, Option<Rest>) {
+    if request.version() == Version::HTTP_2 || request.headers().contains_key(EXPECT) {
+        return (request, None);
+    }
+    let (head, body) = request.into_parts();
+    let (body, rest) = body.lend();
+    (Request::from_parts(head, body), rest)
 }
 
 /// What the answer's form depends on.

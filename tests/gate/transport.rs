@@ -412,6 +412,28 @@ fn an_early_refusal_leaves_nothing_of_the_body_behind() {
 }
 
 #[test]
+fn a_connection_outlives_a_body_that_nobody_wanted() {
+    let cluster = Cluster::start_now(Store::Embedded, "");
+    let mut raw = Raw::connect(cluster.address(), tls(&cluster.admin(), Protocol::Http1));
+    // The body comes in a record of its own, as many clients send it: the refusal does not wait for it.
+    for _ in 0..20 {
+        let path = "/api/v1/namespaces/default/configmaps/none";
+        let head = format!("PATCH {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\n");
+        assert!(raw.send(head.as_bytes()));
+        std::thread::sleep(Duration::from_millis(5));
+        assert!(raw.send(b"{}"));
+        let answer = raw.answer().expect("the connection goes on");
+        assert_eq!((answer.status, answer.header("connection")), (415, None), "{answer:?}");
+    }
+    // What is announced larger than is worth reading is refused, and the client told that the connection ends.
+    let path = "/api/v1/namespaces/default/pods";
+    let head = format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: 9000000\r\n\r\n");
+    assert!(raw.send(head.as_bytes()));
+    let answer = raw.answer().expect("an answer");
+    assert_eq!(answer.header("connection"), Some("close"), "{answer:?}");
+}
+
+#[test]
 fn a_client_that_asks_first_is_told_to_go_on() {
     let cluster = Cluster::start_now(Store::Embedded, "");
     let mut raw = Raw::connect(cluster.address(), tls(&cluster.admin(), Protocol::Http1));
