@@ -1,4 +1,4 @@
-//! Serves the OpenAPI v3 documents: made when first asked for, kept compressed (contract 2.8).
+//! Serves the OpenAPI documents: made when first asked for, kept compressed (contract 2.7, 2.8).
 
 use std::collections::HashMap;
 use std::io::{Read, Write};
@@ -9,7 +9,7 @@ use bytes::Bytes;
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
-use http::header::{ACCEPT_ENCODING, CACHE_CONTROL, ETAG, EXPIRES, IF_NONE_MATCH, LOCATION, VARY};
+use http::header::{ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, ETAG, EXPIRES, IF_NONE_MATCH, LOCATION, VARY};
 use http::{HeaderValue, StatusCode};
 
 use super::accept::{Accept, Media, Place};
@@ -27,9 +27,17 @@ pub(super) struct Documents {
     names: Vec<String>,
     made: HashMap<String, OnceLock<Made>>,
     index: OnceLock<Made>,
+    swagger: [OnceLock<Made>; 2],
 }
 
-/// A document: gzip of its JSON, and the JSON's hash.
+/// The forms of the v2 document.
+#[derive(Clone, Copy)]
+enum Old {
+    Json,
+    Protobuf,
+}
+
+/// A document: gzip of it, and its hash.
 #[derive(Clone)]
 struct Made {
     packed: Bytes,
@@ -40,7 +48,7 @@ impl Documents {
     pub(super) fn of(catalog: &Arc<Catalog>) -> Self {
         let names = described(catalog).documents();
         let made = names.iter().map(|name| (name.clone(), OnceLock::new())).collect();
-        Self { catalog: Arc::clone(catalog), names, made, index: OnceLock::new() }
+        Self { catalog: Arc::clone(catalog), names, made, index: OnceLock::new(), swagger: Default::default() }
     }
 
     /// The index, or the document of a name after `/openapi/v3/`.
@@ -64,13 +72,10 @@ impl Documents {
         if hash.is_some_and(|hash| hash != made.hash) {
             return moved(name, &made.hash);
         }
-        if request.headers().get(IF_NONE_MATCH).is_some_and(|known| *known == tag) {
-            let mut response = http::Response::new(Body::empty());
-            *response.status_mut() = StatusCode::NOT_MODIFIED;
-            response.headers_mut().insert(ETAG, tag);
-            return Ok(response);
+        if let Some(known) = unchanged(request, &tag) {
+            return Ok(known);
         }
-        let mut response = made.respond(request)?;
+        let mut response = made.respond(request, "application/json")?;
         let headers = response.headers_mut();
         headers.insert(ETAG, tag);
         headers.append(VARY, HeaderValue::from_static("Accept"));
@@ -79,6 +84,37 @@ impl Documents {
             headers.insert(EXPIRES, HeaderValue::from_str(&http_date(YEAR)).map_err(Status::internal)?);
         }
         Ok(response)
+    }
+
+    /// The v2 document, as JSON or as protobuf; 406 without a body for anything else.
+    ///
+    /// # Errors
+    /// 500 when it cannot be made.
+    pub(super) async fn serve_old(documents: &Arc<Self>, request: &Request) -> Result<Response, Status> {
+        let Some(form) = old_form(request) else { return Ok(unacceptable()) };
+        let own = Arc::clone(documents);
+        let made = tokio::task::spawn_blocking(move || own.old(form)).await.map_err(Status::internal)?;
+        let tag = HeaderValue::from_str(&format!("\"{}\"", made.hash)).map_err(Status::internal)?;
+        if let Some(known) = unchanged(request, &tag) {
+            return Ok(known);
+        }
+        let media = match form {
+            Old::Json => "application/json",
+            Old::Protobuf => PROTOBUF,
+        };
+        let mut response = made.respond(request, media)?;
+        response.headers_mut().insert(ETAG, tag);
+        response.headers_mut().append(VARY, HeaderValue::from_static("Accept"));
+        Ok(response)
+    }
+
+    fn old(&self, form: Old) -> Made {
+        let document = || described(&self.catalog).swagger();
+        match form {
+            Old::Json => self.swagger[0].get_or_init(|| Made::of(&serde_json::to_vec(&document()).unwrap_or_default().into())),
+            Old::Protobuf => self.swagger[1].get_or_init(|| Made::of(&openapi::message(&document()))),
+        }
+        .clone()
     }
 
     fn find(&self, name: &str) -> Option<Made> {
@@ -111,16 +147,16 @@ impl Made {
         Self { packed: encoder.finish().unwrap_or_default().into(), hash: openapi::hash(json) }
     }
 
-    fn respond(&self, request: &Request) -> Result<Response, Status> {
+    fn respond(&self, request: &Request, media: &'static str) -> Result<Response, Status> {
         let takes = request.headers().get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
         if takes.split(',').any(|token| token.trim() == "gzip") {
-            let mut response = answer::respond(StatusCode::OK, "application/json", Body::full(self.packed.clone()));
+            let mut response = answer::respond(StatusCode::OK, media, Body::full(self.packed.clone()));
             answer::mark_compressed(&mut response);
             return Ok(response);
         }
         let mut json = Vec::new();
         GzDecoder::new(self.packed.as_ref()).read_to_end(&mut json).map_err(Status::internal)?;
-        Ok(answer::respond(StatusCode::OK, "application/json", Body::full(json)))
+        Ok(answer::respond(StatusCode::OK, media, Body::full(json)))
     }
 }
 
@@ -128,6 +164,28 @@ fn unacceptable() -> Response {
     let mut response = http::Response::new(Body::empty());
     *response.status_mut() = StatusCode::NOT_ACCEPTABLE;
     response
+}
+
+/// The first of the two forms that the client names; JSON when it names none.
+fn old_form(request: &Request) -> Option<Old> {
+    let named: Vec<&str> = request.headers().get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
+    if named.is_empty() {
+        return Some(Old::Json);
+    }
+    named.iter().flat_map(|value| value.split(',')).find_map(|media| match media.split(';').next().unwrap_or_default().trim() {
+        "application/json" | "application/*" | "*/*" => Some(Old::Json),
+        PROTOBUF | OLD_PROTOBUF => Some(Old::Protobuf),
+        _ => None,
+    })
+}
+
+/// 304 to whoever has this already.
+fn unchanged(request: &Request, tag: &HeaderValue) -> Option<Response> {
+    request.headers().get(IF_NONE_MATCH).filter(|known| *known == tag)?;
+    let mut response = http::Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NOT_MODIFIED;
+    response.headers_mut().insert(ETAG, tag.clone());
+    Some(response)
 }
 
 /// 301 to the document as it is now.
@@ -172,5 +230,9 @@ fn http_date(from_now: Duration) -> String {
     let moment = jiff::Timestamp::now().saturating_add(from_now).unwrap_or(jiff::Timestamp::MAX);
     moment.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
+
+/// The v2 document as a message, and the name that clients before v1.27 have for it.
+const PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+const OLD_PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
 
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);

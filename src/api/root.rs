@@ -19,6 +19,10 @@ pub(super) async fn serve(api: &Api, path: &str, request: &Request) -> Result<Re
     match name {
         "" | "index.html" => return get(request).map(|()| indented(&json!({"paths": paths(&api.catalog)}))),
         "version" => return get(request).map(|()| version()),
+        "openapi/v2" => {
+            get(request)?;
+            return openapi::Documents::serve_old(&api.openapi, request).await;
+        }
         "openapi/v3" => {
             get(request)?;
             return openapi::Documents::serve(&api.openapi, "", request).await;
@@ -101,7 +105,7 @@ fn indented(document: &serde_json::Value) -> Response {
 /// The version of Kubernetes whose API this is.
 pub(super) const VERSION: &str = "v1.36.2";
 
-const PATHS: [&str; 13] = [
+const PATHS: [&str; 14] = [
     "/.well-known/openid-configuration",
     "/api",
     "/api/v1",
@@ -110,6 +114,7 @@ const PATHS: [&str; 13] = [
     "/healthz",
     "/livez",
     "/metrics",
+    "/openapi/v2",
     "/openapi/v3",
     "/openapi/v3/",
     "/openid/v1/jwks",

@@ -123,3 +123,19 @@ async fn documents_in_protobuf_and_yaml() {
         assert_eq!(read, json, "{target}{parameters}");
     }
 }
+
+#[tokio::test]
+async fn the_old_openapi_document_has_two_forms() {
+    let stand = Stand::new();
+    let json = stand.json("/openapi/v2").await;
+    let pod = &json["definitions"]["io.k8s.api.core.v1.Pod"];
+    assert_eq!(pod["properties"]["spec"]["$ref"], "#/definitions/io.k8s.api.core.v1.PodSpec");
+    assert_eq!(pod["x-kubernetes-group-version-kind"][0]["kind"], "Pod");
+    assert!(!json.to_string().contains("#/components/"));
+    let asked = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+    let binary = stand.get("/openapi/v2", &[("accept", asked)]).await;
+    assert_eq!(binary.headers["content-type"], "application/com.github.proto-openapi.spec.v2.v1.0+protobuf");
+    assert!(binary.body.starts_with(b"\x0a\x032.0"));
+    let other = stand.get("/openapi/v2", &[("accept", "text/html")]).await;
+    assert_eq!((other.code.as_u16(), other.body.len()), (406, 0));
+}

@@ -1,4 +1,4 @@
-//! OpenAPI v3 documents, made from the table of types and a plain list of what is served (contract 2.8).
+//! OpenAPI documents, made from the table of types and a plain list of what is served (contract 2.8).
 //!
 //! What kubectl reads of them: whether `patch` of a kind has the parameter `fieldValidation` and takes strategic merges, the merge keys of
 //! lists, and the fields of types for `explain`. There is no prose: the table has none. Knows no HTTP; nothing is cached here.
@@ -13,8 +13,10 @@ use super::table::Gvk;
 mod component;
 mod path;
 mod root;
+mod swagger;
 
 use component::Components;
+pub use swagger::message;
 
 /// All that is served.
 #[derive(Debug)]
