@@ -13,7 +13,7 @@ use super::catalog::Kind;
 use super::indent::Indenter;
 use super::object::Object;
 use super::refusal;
-use super::render::Render;
+use super::render::{self, Render};
 use super::table::Columns;
 use crate::body::{Body, Response};
 use crate::schema::{Encoding, Schema, protobuf_envelope};
@@ -49,6 +49,9 @@ pub fn object(kind: &std::sync::Arc<Kind>, accept: &Accept, code: StatusCode, ob
 pub fn value(kind: &std::sync::Arc<Kind>, accept: &Accept, code: StatusCode, value: &Value) -> Result<Response, Status> {
     let whole = matches!(accept.form, Form::Whole | Form::Groups);
     let own = value["kind"] == kind.kind.as_str() && kind.storage.is_some();
+    if !whole && value["kind"] == "Scale" {
+        return finish(accept, code, render::scale(accept, value));
+    }
     if whole || !own {
         return finish(accept, code, crate::schema::write(value));
     }

@@ -119,6 +119,30 @@ impl Render {
     }
 }
 
+/// A scale as a Table or as its metadata alone.
+pub(super) fn scale(accept: &Accept, scale: &Value) -> Vec<u8> {
+    let partial = |version: &str| json!({"kind": "PartialObjectMetadata", "apiVersion": version, "metadata": scale["metadata"]});
+    let (Form::Table(version) | Form::Metadata(version) | Form::MetadataList(version)) = accept.form else {
+        return crate::schema::write(scale);
+    };
+    let mut out = Vec::new();
+    if !matches!(accept.form, Form::Table(_)) {
+        return crate::schema::write(&partial(version));
+    }
+    let columns = Columns::of_scale();
+    table_head(version, &json!({"resourceVersion": scale["metadata"]["resourceVersion"]}), Some(columns), &mut out);
+    out.push(b'{');
+    columns.row(scale, Timestamp::now(), &mut out);
+    out.extend_from_slice(b",\"object\":");
+    out.extend_from_slice(&match accept.include {
+        Include::None => b"null".to_vec(),
+        Include::Object => crate::schema::write(scale),
+        Include::Metadata => crate::schema::write(&partial(version)),
+    });
+    out.extend_from_slice(b"}]}");
+    out
+}
+
 /// A PartialObjectMetadata.
 fn metadata(version: &str, object: &Object, out: &mut Vec<u8>) {
     for piece in [br#"{"kind":"PartialObjectMetadata","apiVersion":""#, version.as_bytes(), br#"","metadata":"#] {

@@ -36,6 +36,11 @@ impl Columns {
         TABLES.get(name.as_str()).unwrap_or(&TABLES["*"])
     }
 
+    /// The columns of a scale, which is no kind's own object.
+    pub(super) fn of_scale() -> &'static Self {
+        TABLES.get("autoscaling/Scale").unwrap_or(&TABLES["*"])
+    }
+
     /// Writes the members of a row up to its `object`: `"cells":[...]`, and `"conditions"` where there are any.
     pub(super) fn row(&self, object: &Value, now: Timestamp, out: &mut Vec<u8>) {
         let cells: Vec<Value> = self.cells.iter().map(|cell| cell.of(object, now)).collect();
