@@ -157,22 +157,25 @@ def deletions(original, wanted, kind):
     return patch
 
 
-def union(one, other):
-    """Two patches in one; lists of elements one after the other."""
-    merged = dict(one)
-    for field, value in other.items():
-        mine = merged.get(field)
+def union(gone, more, kind):
+    """Deletions and additions in one patch."""
+    merged = dict(gone)
+    for field, value in more.items():
+        mine, key = merged.get(field), list_key(field, kind)
         if isinstance(mine, dict) and isinstance(value, dict):
-            merged[field] = union(mine, value)
-        elif isinstance(mine, list) and isinstance(value, list) and not field.startswith("$"):
-            merged[field] = mine + value
+            merged[field] = union(mine, value, kind)
+        elif isinstance(mine, list) and key:
+            known = {element[key]: element for element in mine}
+            added = [union(known.pop(element[key], {}), element, kind) for element in value]
+            merged[field] = list(known.values()) + added
         else:
             merged[field] = value
     return merged
 
 
 def three_way(original, wanted, current):
-    return union(deletions(original, wanted, wanted["kind"]), additions(current, wanted, wanted["kind"]))
+    kind = wanted["kind"]
+    return union(deletions(original, wanted, kind), additions(current, wanted, kind), kind)
 
 
 def record(release, revision, status, items):
@@ -226,7 +229,6 @@ def report(item):
         "DaemonSet": {"observedGeneration": generation, "desiredNumberScheduled": 1, "currentNumberScheduled": 1,
                       "numberMisscheduled": 0, "numberReady": 1, "updatedNumberScheduled": 1, "numberAvailable": 1},
         "PersistentVolumeClaim": {"phase": "Bound", "capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"]},
-        "PersistentVolume": {"phase": "Bound"},
         "Service": {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}} if live["spec"].get("type") == "LoadBalancer" else None,
         "Pod": {"phase": "Succeeded"},
     } if "spec" in live else {}
@@ -389,7 +391,9 @@ def apply_all(items):
     for item in items:
         answer = apply(item)
         assert answer.code in (200, 201), f"{same(item)}: {answer}"
-        versions[same(item)] = answer.body["metadata"]["resourceVersion"]
+        # What is used of a quota is counted meanwhile.
+        if item["kind"] != "ResourceQuota":
+            versions[same(item)] = answer.body["metadata"]["resourceVersion"]
     return versions
 
 
