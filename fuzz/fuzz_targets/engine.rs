@@ -31,7 +31,7 @@ fuzz_target!(|data: &[u8]| {
         assert_eq!(read, value, "{encoding:?}");
     }
 
-    let bytes = schema.protobuf(&portcullis::schema::write(&value)).unwrap();
+    let bytes = portcullis_fuzz::protobuf_of(&schema, &value);
     let mut read = schema.read(&bytes, Encoding::Protobuf).expect("what was written can be read").value;
     schema.normalise(&mut read);
     assert_eq!(portcullis_fuzz::carried(&schema, &read), portcullis_fuzz::carried(&schema, &value), "protobuf");

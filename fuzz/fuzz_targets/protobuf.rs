@@ -15,9 +15,9 @@ fuzz_target!(|data: &[u8]| {
     let mut value = reading.value;
     portcullis_fuzz::name(&schema, &mut value);
     schema.normalise(&mut value);
-    let bytes = schema.protobuf(&portcullis::schema::write(&value)).unwrap();
+    let bytes = portcullis_fuzz::protobuf_of(&schema, &value);
     let mut again = schema.read(&bytes, Encoding::Protobuf).expect("what was written can be read").value;
     schema.normalise(&mut again);
     assert_eq!(again, value);
-    assert_eq!(schema.protobuf(&portcullis::schema::write(&again)).unwrap(), bytes);
+    assert_eq!(portcullis_fuzz::protobuf_of(&schema, &again), bytes);
 });

@@ -17,8 +17,8 @@ fuzz_target!(|data: &[u8]| {
     if let Ok(value) = parse_yaml(data) {
         match parse_yaml(&write(&value)) {
             Ok(again) => assert_eq!(again, value),
-            // A key of YAML without a question mark has 1024 characters at most.
-            Err(why) => assert!(longest(&value) > 150, "{why}: {value}"),
+            // A key of YAML without a question mark has 1024 characters at most, and stands on one line.
+            Err(why) => assert!(longest(&value) > 150 || breaks(&value), "{why}: {value}"),
         }
     }
     let schema = portcullis_fuzz::schema(data, Encoding::Yaml);
@@ -27,6 +27,11 @@ fuzz_target!(|data: &[u8]| {
         assert_eq!(again.value, reading.value);
     }
 });
+
+/// Whether a text holds what breaks lines in YAML, and not in JSON.
+fn breaks(value: &Value) -> bool {
+    value.to_string().contains(['\u{85}', '\u{2028}', '\u{2029}'])
+}
 
 /// The longest key.
 fn longest(value: &Value) -> usize {

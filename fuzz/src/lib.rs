@@ -6,7 +6,7 @@ mod mutate;
 use portcullis::api::catalog::Catalog;
 use portcullis::api::kinds;
 use portcullis::schema::table::{Gvk, Shape, Table};
-use portcullis::schema::{Encoding, Schema, kind_of};
+use portcullis::schema::{Encoding, Schema, kind_of, write};
 use serde_json::Value;
 use std::sync::LazyLock;
 
@@ -52,6 +52,11 @@ pub fn fill(gvk: &Gvk, value: &mut Value) {
 pub fn two(data: &[u8]) -> Option<(&[u8], &[u8])> {
     let place = data.windows(SEPARATOR.len()).position(|window| window == SEPARATOR)?;
     Some((&data[..place], &data[place + SEPARATOR.len()..]))
+}
+
+/// An object in protobuf, with the envelope.
+pub fn protobuf_of(schema: &Schema, value: &Value) -> Vec<u8> {
+    schema.protobuf(&write(value)).expect("an object that was written")
 }
 
 /// Whether it is a list of objects: nobody sends those.

@@ -25,13 +25,13 @@ pub fn protobuf(data: &mut [u8], size: usize, max_size: usize, seed: u32) -> usi
     let old = &data[..size];
     let made = if dice.roll(32) == 0 {
         let schema = any(&mut dice);
-        Some(schema.protobuf(&blank(&schema)).to_vec())
+        Some(crate::protobuf_of(&schema, &blank(&schema)))
     } else {
         let schema = crate::schema(old, Encoding::Protobuf);
         schema.read(old, Encoding::Protobuf).ok().map(|reading| {
             let (mut value, mut tree) = (reading.value, Tree { table: schema.table(), dice: &mut dice });
             tree.mutate(&mut value, root(&schema).as_ref());
-            schema.protobuf(&value).to_vec()
+            crate::protobuf_of(&schema, &value)
         })
     };
     put(data, size, max_size, made)
