@@ -11,7 +11,7 @@ use super::error::{self, Subject};
 use super::object::Object;
 use super::registry::{Aim, Round, Written};
 use super::{Api, kinds, meta};
-use crate::request::DeleteOptions;
+use crate::request::{DeleteOptions, Precondition};
 use crate::status::Status;
 use crate::store::{Expect, Outcome};
 
@@ -72,7 +72,7 @@ enum Attempt {
 async fn attempt(api: &Api, aim: &Aim<'_>, options: &DeleteOptions) -> Result<Attempt, Status> {
     let Some(current) = api.seen(aim.kind, aim.namespace, aim.name) else { return Err(error::not_found(aim.resource())) };
     let old = api.served(aim.kind, &current)?;
-    check_preconditions(aim, options, &old)?;
+    check_preconditions(aim, &options.preconditions, &old)?;
     let plan = kinds::plan_deletion(aim.kind, options, &old).unwrap_or_else(|| plan(aim.kind, options, &old, Timestamp::now()));
     if !matches!(plan, Plan::Wait) {
         admit(api, aim, &old).await?;
@@ -126,17 +126,21 @@ async fn admit(api: &Api, aim: &Aim<'_>, old: &Value) -> Result<(), Status> {
     admission::validate(api, &review, None, &mut Vec::new()).await
 }
 
-fn check_preconditions(aim: &Aim<'_>, options: &DeleteOptions, old: &Value) -> Result<(), Status> {
+/// Whether the object is the one that is meant.
+///
+/// # Errors
+/// 409 when it is not.
+pub(crate) fn check_preconditions(aim: &Aim<'_>, wanted: &Precondition, old: &Value) -> Result<(), Status> {
     let subject = Subject::kind(aim.kind, aim.name);
     let (uid, version) = (meta::text(old, "uid"), meta::text(old, "resourceVersion"));
-    if let Some(wanted) = options.preconditions.uid.as_deref().filter(|wanted| *wanted != uid) {
+    if let Some(wanted) = wanted.uid.as_deref().filter(|wanted| *wanted != uid) {
         let cause = format!(
             "the UID in the precondition ({wanted}) does not match the UID in record ({uid}). The object might have been deleted and \
              then recreated"
         );
         return Err(error::conflict(subject, cause));
     }
-    if let Some(wanted) = options.preconditions.resource_version.as_deref().filter(|wanted| *wanted != version) {
+    if let Some(wanted) = wanted.resource_version.as_deref().filter(|wanted| *wanted != version) {
         let cause = format!(
             "the ResourceVersion in the precondition ({wanted}) does not match the ResourceVersion in record ({version}). The object \
              might have been modified"

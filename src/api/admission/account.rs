@@ -5,16 +5,18 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Operation, Review, lifecycle};
+use super::{Operation, Review, lifecycle, secret};
 use crate::api::kinds::is_empty;
 use crate::api::object::Object;
 use crate::api::{Api, meta};
 use crate::status::Status;
 
 pub(super) async fn admit(api: &Api, review: &Review<'_>, pod: &mut Value) -> Result<(), Status> {
-    let mirrored = pod["metadata"]["annotations"].get("kubernetes.io/config.mirror").is_some();
-    if !review.is("", "pods", Operation::Create) || mirrored {
+    if !review.is("", "pods", Operation::Create) {
         return Ok(());
+    }
+    if is_mirror(pod) {
+        return check_mirror(review, pod);
     }
     let spec = &mut pod["spec"];
     if is_empty(&spec["serviceAccountName"]) {
@@ -22,14 +24,7 @@ pub(super) async fn admit(api: &Api, review: &Review<'_>, pod: &mut Value) -> Re
     }
     let name = spec["serviceAccountName"].as_str().unwrap_or(DEFAULT).to_owned();
     spec["serviceAccount"] = Value::from(name.as_str());
-    let Some(account) = find(api, review, &name).await else {
-        let cause = format!(
-            "error looking up service account {}/{name}: serviceaccount {} not found",
-            review.namespace,
-            crate::api::error::quoted(&name)
-        );
-        return Err(review.forbid(pod, cause));
-    };
+    let Some(account) = find(api, review, &name).await else { return Err(missing(review, pod, &name)) };
     let account = account.value();
     let spec = &mut pod["spec"];
     if mounts_token(spec, &account) {
@@ -38,7 +33,65 @@ pub(super) async fn admit(api: &Api, review: &Review<'_>, pod: &mut Value) -> Re
     if is_empty(&spec["imagePullSecrets"]) && !is_empty(&account["imagePullSecrets"]) {
         spec["imagePullSecrets"] = account["imagePullSecrets"].clone();
     }
-    Ok(())
+    check_secrets(review, pod, &account)
+}
+
+/// What validation asks again of the final pod, and of new ephemeral containers.
+pub(super) async fn check(api: &Api, review: &Review<'_>, pod: Option<&Value>) -> Result<(), Status> {
+    let ephemeral = review.operation == Operation::Update && review.subresource == "ephemeralcontainers";
+    let Some(pod) = pod.filter(|_| ephemeral || review.is("", "pods", Operation::Create)) else { return Ok(()) };
+    if !ephemeral && is_mirror(pod) {
+        return check_mirror(review, pod);
+    }
+    let name = pod["spec"]["serviceAccountName"].as_str().unwrap_or("");
+    if name.is_empty() {
+        let cause = format!("no service account specified for pod {}/{}", review.namespace, meta::text(pod, "name"));
+        return Err(review.forbid(pod, cause));
+    }
+    let Some(account) = find(api, review, name).await else { return Err(missing(review, pod, name)) };
+    check_secrets(review, pod, &account.value())
+}
+
+fn missing(review: &Review<'_>, pod: &Value, name: &str) -> Status {
+    let quoted = crate::api::error::quoted(name);
+    let cause = format!("error looking up service account {}/{name}: serviceaccount {quoted} not found", review.namespace);
+    review.forbid(pod, cause)
+}
+
+fn is_mirror(pod: &Value) -> bool {
+    pod["metadata"]["annotations"].get("kubernetes.io/config.mirror").is_some()
+}
+
+/// What a kubelet shows of a pod of its own refers to nothing of the API's.
+fn check_mirror(review: &Review<'_>, pod: &Value) -> Result<(), Status> {
+    let volumes = || pod["spec"]["volumes"].as_array().into_iter().flatten();
+    let projects = |volume: &Value| {
+        let mut sources = volume["projected"]["sources"].as_array().into_iter().flatten();
+        sources.any(|source| source["serviceAccountToken"].is_object())
+    };
+    let cause = if !is_empty(&pod["spec"]["serviceAccountName"]) {
+        "a mirror pod may not reference service accounts"
+    } else if secret::is_any_named(&pod["spec"]) {
+        "a mirror pod may not reference secrets"
+    } else if volumes().any(projects) {
+        "a mirror pod may not use ServiceAccountToken volume projections"
+    } else {
+        return Ok(());
+    };
+    Err(review.forbid(pod, cause))
+}
+
+/// An account may say that its pods mount none but its own secrets.
+fn check_secrets(review: &Review<'_>, pod: &Value, account: &Value) -> Result<(), Status> {
+    let wish = account["metadata"]["annotations"]["kubernetes.io/enforce-mountable-secrets"].as_str();
+    if !wish.is_some_and(|wish| TRUE.contains(&wish)) {
+        return Ok(());
+    }
+    let fault = match review.subresource {
+        "" => secret::foreign(&pod["spec"], account),
+        _ => secret::foreign_to_ephemeral(&pod["spec"], account),
+    };
+    fault.map_or(Ok(()), |fault| Err(review.forbid(pod, fault)))
 }
 
 /// The account. The default one of a new namespace is on its way: a while is given to it.
@@ -105,6 +158,8 @@ fn volume_name(spec: &Value) -> Option<String> {
 const DEFAULT: &str = "default";
 const PREFIX: &str = "kube-api-access-";
 const PLACE: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+/// What Go's ParseBool takes for true.
+const TRUE: [&str; 6] = ["1", "t", "T", "TRUE", "true", "True"];
 const TRIES: usize = 40;
 const PAUSE: Duration = Duration::from_millis(25);
 

@@ -12,9 +12,11 @@ pub(super) mod quota;
 mod resize;
 mod restriction;
 mod runtime;
+mod secret;
 mod security;
 mod signer;
 mod toleration;
+pub(super) mod topology;
 mod volume;
 
 use std::ops::Bound;
@@ -93,7 +95,16 @@ pub async fn mutate(api: &Api, review: &Review<'_>, object: &mut Value) -> Resul
     class::admit(api, review, object);
     volume::admit(review, object);
     runtime::admit(api, review, object)?;
+    topology::admit(api, review, object);
     escalation::admit(api, review, object)
+}
+
+/// Refuses the create of a part of an object where there is no namespace or where it ends.
+///
+/// # Errors
+/// 404 or 403.
+pub fn enter(api: &Api, review: &Review<'_>, body: &Value) -> Result<(), Status> {
+    lifecycle::admit(api, review, body)
 }
 
 /// Lets the validating plugins look at the final object (`None` for deletions); what they have to say to the client goes to `warnings`.
@@ -106,9 +117,11 @@ pub async fn validate(api: &Api, review: &Review<'_>, object: Option<&Value>, wa
         restriction::admit(api, review, review.old.unwrap_or(&Value::Null))?;
     }
     limit::check(api, review, object)?;
+    account::check(api, review, object).await?;
     security::check(api, review, object, warnings)?;
     priority::check(api, review, object)?;
     resize::check(api, review, object)?;
+    runtime::check(api, review, object)?;
     signer::check(api, review, object)?;
     quota::charge(api, review, object).await
 }

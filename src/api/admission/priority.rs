@@ -56,14 +56,13 @@ pub(super) fn admit(api: &Api, review: &Review<'_>, pod: &mut Value) -> Result<(
 /// Only one class may be the default.
 pub(super) fn check(api: &Api, review: &Review<'_>, object: Option<&Value>) -> Result<(), Status> {
     let Some(class) = object.filter(|_| review.kind.group == GROUP && review.kind.plural == CLASSES) else { return Ok(()) };
-    if class["globalDefault"] != true {
+    if review.operation == Operation::Delete || class["globalDefault"] != true {
         return Ok(());
     }
     match default_class(api) {
-        Some(other) if meta::text(&other, "name") != meta::text(class, "name") => {
+        Some(other) if review.operation == Operation::Create || meta::text(&other, "name") != meta::text(class, "name") => {
             let name = meta::text(&other, "name");
-            let cause =
-                format!("PriorityClass {name} is already marked as default. Only one PriorityClass can be marked as default");
+            let cause = format!("PriorityClass {name} is already marked as default. Only one default can exist");
             Err(review.forbid(class, cause))
         }
         _ => Ok(()),

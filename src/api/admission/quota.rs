@@ -2,6 +2,7 @@
 //!
 //! Holds to what a quota's status says: who makes and lowers that is not known here.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -17,17 +18,45 @@ use crate::schema::quantity::Quantity;
 use crate::status::Status;
 use crate::store::{Expect, Outcome};
 
+/// What a write adds to one quota.
+struct Charge {
+    stored: Arc<Object>,
+    /// The quota with the use that it would have then.
+    after: Value,
+}
+
 pub(super) async fn charge(api: &Api, review: &Review<'_>, object: Option<&Value>) -> Result<(), Status> {
     let Some(object) = object.filter(|_| concerns(review)) else { return Ok(()) };
     let Some(kind) = api.catalog.find("", "v1", "resourcequotas") else { return Ok(()) };
+    let mut paid: Vec<String> = Vec::new();
     for _ in 0..ATTEMPTS {
-        let quotas = within(api, kind, review.namespace);
+        let mut quotas = within(api, kind, review.namespace);
+        quotas.retain(|quota| !paid.iter().any(|uid| uid == quota.uid()));
         if quotas.is_empty() {
             return Ok(());
         }
+        // All must have room before any is charged.
+        let charges = charges(review, object, quotas)?;
+        if review.dry_run {
+            return Ok(());
+        }
         let mut lost = false;
-        for quota in quotas {
-            lost |= !add(api, (review, object), (kind, &quota)).await?;
+        for mut charge in charges {
+            own::told(&api.catalog, kind, &charge.stored.value(), &mut charge.after);
+            let aim = Aim {
+                permit: review.permit,
+                kind,
+                part: Part::Status,
+                namespace: review.namespace,
+                name: charge.stored.name(),
+                dry_run: false,
+            };
+            let expect = Expect::At(charge.stored.revision());
+            let (outcome, _) = api.put(&aim, charge.stored.name(), (expect, Some(&charge.after)), None).await?;
+            match outcome {
+                Outcome::Committed(_) => paid.push(charge.stored.uid().to_owned()),
+                _ => lost = true,
+            }
         }
         if !lost {
             return Ok(());
@@ -60,38 +89,65 @@ pub(in crate::api) fn counted(api: &Api, quota: &Value) -> Value {
     json!({"hard": quota["spec"]["hard"], "used": used})
 }
 
-/// Charges one quota; false when somebody else was faster.
-async fn add(
-    api: &Api,
-    (review, object): (&Review<'_>, &Value),
-    (kind, stored): (&Arc<Kind>, &Arc<Object>),
-) -> Result<bool, Status> {
-    let mut quota = stored.value();
-    let name = meta::text(&quota, "name").to_owned();
-    let hard = amount::of(&quota["status"]["hard"]);
-    let matching: Vec<&String> = hard.keys().filter(|resource| is_counted(review.kind, resource)).collect();
-    if matching.is_empty() || !in_scope(&quota["spec"], review.kind, object) {
-        return Ok(true);
+/// What each quota is to be charged. First every quota is asked whether it can judge the object, then whether it has room.
+fn charges(review: &Review<'_>, object: &Value, quotas: Vec<Arc<Object>>) -> Result<Vec<Charge>, Status> {
+    let mut pertinent = Vec::new();
+    for stored in quotas {
+        let quota = stored.value();
+        let hard = amount::of(&quota["status"]["hard"]);
+        let matching: Vec<&String> = hard.keys().filter(|resource| is_counted(review.kind, resource)).collect();
+        if matching.is_empty() || !in_scope(&quota["spec"], review.kind, object) {
+            continue;
+        }
+        let name = stored.name();
+        if review.kind.group.is_empty() && review.kind.plural == "pods" {
+            check_given(&matching, &object["spec"])
+                .map_err(|fault| review.forbid(object, format!("failed quota: {name}: {fault}")))?;
+        }
+        let used = amount::of(&quota["status"]["used"]);
+        if matching.iter().any(|own| !used.contains_key(*own)) {
+            let names: Vec<&str> = matching.iter().map(|own| own.as_str()).collect();
+            let cause = format!("status unknown for quota: {name}, resources: {}", names.join(","));
+            return Err(review.forbid(object, cause));
+        }
+        pertinent.push((stored, quota));
     }
-    if review.kind.plural == "pods" && review.operation == Operation::Create {
-        check_given(&matching, &object["spec"])
-            .map_err(|fault| review.forbid(object, format!("failed quota: {name}: {fault}")))?;
+    if pertinent.is_empty() {
+        return Ok(Vec::new());
     }
-    let used = amount::of(&quota["status"]["used"]);
-    let unknown: Vec<&str> = matching.iter().filter(|own| !used.contains_key(**own)).map(|own| own.as_str()).collect();
-    if !unknown.is_empty() {
-        let names: Vec<&str> = matching.iter().map(|own| own.as_str()).collect();
-        let cause = format!("status unknown for quota: {name}, resources: {}", names.join(","));
+    let asked = asked(review, object)?;
+    let charged = pertinent.into_iter().map(|(stored, quota)| add(review, object, (stored, quota, &asked)));
+    charged.filter_map(Result::transpose).collect()
+}
+
+/// What the write uses more than before.
+fn asked(review: &Review<'_>, object: &Value) -> Result<Amounts, Status> {
+    let mut asked = usage(review.kind, object);
+    let negative: Vec<&str> =
+        asked.iter().filter(|(_, amount)| amount.is_negative()).map(|(resource, _)| resource.as_str()).collect();
+    if !negative.is_empty() {
+        let cause = format!("quota usage is negative for resource(s): {}", negative.join(","));
         return Err(review.forbid(object, cause));
     }
-    let mut asked = usage(review.kind, object);
     if let Some(old) = review.old.filter(|_| review.operation == Operation::Update) {
         let before = usage(review.kind, old).into_iter().map(|(resource, amount)| (resource, amount.negated())).collect();
         amount::add(&mut asked, &before);
     }
-    asked.retain(|resource, amount| !amount.is_zero() && hard.contains_key(resource));
+    asked.retain(|_, amount| !amount.is_zero());
+    Ok(asked)
+}
+
+/// The charge of one quota, if the write uses any of what it counts.
+fn add(
+    review: &Review<'_>,
+    object: &Value,
+    (stored, mut quota, asked): (Arc<Object>, Value, &Amounts),
+) -> Result<Option<Charge>, Status> {
+    let (hard, used) = (amount::of(&quota["status"]["hard"]), amount::of(&quota["status"]["used"]));
+    let mut asked = asked.clone();
+    asked.retain(|resource, _| hard.contains_key(resource));
     if asked.is_empty() {
-        return Ok(true);
+        return Ok(None);
     }
     let mut after = used.clone();
     amount::add(&mut after, &asked);
@@ -103,18 +159,12 @@ async fn add(
             amount::print(&amounts)
         };
         let parts = (only(asked.clone()), only(used), only(hard.clone()));
+        let name = stored.name();
         let cause = format!("exceeded quota: {name}, requested: {}, used: {}, limited: {}", parts.0, parts.1, parts.2);
         return Err(review.forbid(object, cause));
     }
-    if review.dry_run {
-        return Ok(true);
-    }
-    let old = quota.clone();
     quota["status"]["used"] = after.iter().map(|(name, amount)| (name.clone(), amount.to_string())).collect();
-    let aim = Aim { permit: review.permit, kind, part: Part::Status, namespace: review.namespace, name: &name, dry_run: false };
-    own::told(&api.catalog, kind, &old, &mut quota);
-    let (outcome, _) = api.put(&aim, &name, (Expect::At(stored.revision()), Some(&quota)), None).await?;
-    Ok(matches!(outcome, Outcome::Committed(_)))
+    Ok(Some(Charge { stored, after: quota }))
 }
 
 /// Creates of everything that lies in a namespace, and updates that may need more.
@@ -151,6 +201,7 @@ fn is_counted(kind: &Kind, resource: &str) -> bool {
             matches!(plain, "persistentvolumeclaims" | "requests.storage")
         }
         ("", plural @ ("configmaps" | "secrets" | "replicationcontrollers" | "resourcequotas")) => resource == plural,
+        ("resource.k8s.io", "resourceclaims") => resource.ends_with(DEVICES),
         _ => false,
     }
 }
@@ -163,6 +214,7 @@ fn usage(kind: &Kind, object: &Value) -> Amounts {
         ("", "pods") => use_of_pod(object, &mut used),
         ("", "services") => use_of_service(&object["spec"], &mut used),
         ("", "persistentvolumeclaims") => use_of_claim(object, &mut used),
+        ("resource.k8s.io", "resourceclaims") => use_of_devices(&object["spec"], &mut used),
         ("", "configmaps" | "secrets" | "replicationcontrollers" | "resourcequotas") => {
             used.insert(plural.to_owned(), units(1));
         }
@@ -172,7 +224,7 @@ fn usage(kind: &Kind, object: &Value) -> Amounts {
 }
 
 fn use_of_pod(pod: &Value, used: &mut Amounts) {
-    if matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed")) {
+    if matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed")) || is_overdue(pod) {
         return;
     }
     used.insert("pods".to_owned(), units(1));
@@ -188,6 +240,40 @@ fn use_of_pod(pod: &Value, used: &mut Amounts) {
         if matches!(name.as_str(), "cpu" | "memory" | "ephemeral-storage") {
             used.insert(format!("limits.{name}"), amount);
         }
+    }
+}
+
+/// Whether a pod should have ended by now: a node that is lost is not its namespace's fault.
+fn is_overdue(pod: &Value) -> bool {
+    let grace = pod["metadata"]["deletionGracePeriodSeconds"].as_i64();
+    let due: Option<jiff::Timestamp> = meta::text(pod, "deletionTimestamp").parse().ok();
+    match (due, grace) {
+        (Some(due), Some(grace)) => jiff::Timestamp::now().duration_since(due).as_secs() > grace,
+        _ => false,
+    }
+}
+
+/// Devices by their class. Of alternatives, those that need most of a class count.
+fn use_of_devices(spec: &Value, used: &mut Amounts) {
+    let device = |request: &Value| {
+        let flat = &request["exactly"];
+        let request = if flat.is_object() { flat } else { request };
+        let count = match request["allocationMode"].as_str() {
+            Some("All") => MOST_DEVICES,
+            Some("ExactCount") => usize::try_from(request["count"].as_i64().unwrap_or(0)).unwrap_or(0),
+            _ => 0,
+        };
+        (format!("{}{DEVICES}", request["deviceClassName"].as_str().unwrap_or("")), count)
+    };
+    for request in list(&spec["devices"], "requests") {
+        let mut most: BTreeMap<String, usize> = BTreeMap::new();
+        let alternatives: Vec<&Value> = list(request, "firstAvailable").collect();
+        let all = if alternatives.is_empty() { vec![request] } else { alternatives };
+        for (class, count) in all.into_iter().map(device) {
+            let known = most.entry(class).or_default();
+            *known = count.max(*known);
+        }
+        amount::add(used, &most.into_iter().map(|(class, count)| (class, units(count))).collect());
     }
 }
 
@@ -277,7 +363,11 @@ fn is_in((scope, operator, values): (&str, &str, &Value), kind: &Kind, object: &
         ("pods", "NotBestEffort") => crate::api::kinds::qos(spec) != "BestEffort",
         ("pods", "PriorityClass") => named(&spec["priorityClassName"]),
         ("pods", "CrossNamespacePodAffinity") => reaches_out(&spec["affinity"]),
-        ("persistentvolumeclaims", "VolumeAttributesClass") => named(&spec["volumeAttributesClassName"]),
+        ("persistentvolumeclaims", "VolumeAttributesClass") => {
+            let status = &object["status"];
+            let target = &status["modifyVolumeStatus"]["targetVolumeAttributesClassName"];
+            [&spec["volumeAttributesClassName"], &status["currentVolumeAttributesClassName"], target].into_iter().any(named)
+        }
         _ => false,
     }
 }
@@ -307,6 +397,9 @@ fn units(number: usize) -> Quantity {
 }
 
 const CLASS: &str = ".storageclass.storage.k8s.io/";
+const DEVICES: &str = ".deviceclass.resource.k8s.io/devices";
+/// The devices that one claim can be given.
+const MOST_DEVICES: usize = 32;
 const GIVEN: [&str; 6] = ["cpu", "limits.cpu", "limits.memory", "memory", "requests.cpu", "requests.memory"];
 const ATTEMPTS: usize = 50;
 
@@ -317,7 +410,11 @@ mod tests {
 
     fn used(plural: &str, object: &Value) -> String {
         let catalog = Catalog::builtin();
-        let group = if plural == "deployments" { "apps" } else { "" };
+        let group = match plural {
+            "deployments" => "apps",
+            "resourceclaims" => "resource.k8s.io",
+            _ => "",
+        };
         amount::print(&usage(catalog.find(group, "v1", plural).expect("a kind"), object))
     }
 
@@ -329,6 +426,9 @@ mod tests {
             ("deployments", json!({}), "count/deployments.apps=1"),
             ("pods", json!({"spec": {"containers": [{"resources": {"requests": {"cpu": "1", "example.com/x": "2"}, "limits": {"memory": "1Gi"}}}]}}), "count/pods=1,cpu=1,limits.memory=1Gi,pods=1,requests.cpu=1,requests.example.com/x=2"),
             ("pods", json!({"spec": {"containers": [{}]}, "status": {"phase": "Failed"}}), "count/pods=1"),
+            ("pods", json!({"metadata": {"deletionTimestamp": "2020-01-01T00:00:00Z", "deletionGracePeriodSeconds": 30}, "spec": {"containers": [{}]}}), "count/pods=1"),
+            ("resourceclaims", json!({"spec": {"devices": {"requests": [{"exactly": {"deviceClassName": "c", "allocationMode": "ExactCount", "count": 2}}, {"firstAvailable": [{"deviceClassName": "c", "allocationMode": "All"}, {"deviceClassName": "d", "allocationMode": "ExactCount", "count": 1}]}]}}}),
+                "c.deviceclass.resource.k8s.io/devices=34,count/resourceclaims.resource.k8s.io=1,d.deviceclass.resource.k8s.io/devices=1"),
             ("services", json!({"spec": {"type": "NodePort", "ports": [{}, {}]}}), "count/services=1,services=1,services.loadbalancers=0,services.nodeports=2"),
             ("services", json!({"spec": {"type": "LoadBalancer", "allocateLoadBalancerNodePorts": false, "ports": [{}]}}), "count/services=1,services=1,services.loadbalancers=1,services.nodeports=0"),
             ("persistentvolumeclaims", json!({"spec": {"storageClassName": "s", "resources": {"requests": {"storage": "1Gi"}}}}), "count/persistentvolumeclaims=1,persistentvolumeclaims=1,requests.storage=1Gi,s.storageclass.storage.k8s.io/persistentvolumeclaims=1,s.storageclass.storage.k8s.io/requests.storage=1Gi"),

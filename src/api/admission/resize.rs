@@ -15,15 +15,22 @@ pub(super) fn check(api: &Api, review: &Review<'_>, object: Option<&Value>) -> R
     if old["status"]["phase"] != "Bound" {
         return Err(review.forbid(new, "Only bound persistent volume claims can be expanded"));
     }
-    let class = old["spec"]["storageClassName"].as_str().unwrap_or("");
+    let class = class_of(new);
+    if class.is_empty() || class != class_of(old) {
+        return Err(review.forbid(new, STATIC));
+    }
     let kind = api.catalog.find("storage.k8s.io", "v1", "storageclasses");
     let class = kind.and_then(|kind| api.seen(kind, "", class)).map(|class| class.value()).unwrap_or_default();
     if class["allowVolumeExpansion"] == true {
         return Ok(());
     }
-    let cause =
-        "only dynamically provisioned pvc can be resized and the storageclass that provisions the pvc must support resize";
-    Err(review.forbid(new, cause))
+    Err(review.forbid(new, STATIC))
+}
+
+/// The class of a claim; the annotation of old comes before the field.
+fn class_of(claim: &Value) -> &str {
+    let noted = claim["metadata"]["annotations"]["volume.beta.kubernetes.io/storage-class"].as_str();
+    noted.or(claim["spec"]["storageClassName"].as_str()).unwrap_or("")
 }
 
 fn grows(new: &Value, old: &Value) -> bool {
@@ -34,3 +41,6 @@ fn grows(new: &Value, old: &Value) -> bool {
         _ => false,
     }
 }
+
+const STATIC: &str =
+    "only dynamically provisioned pvc can be resized and the storageclass that provisions the pvc must support resize";

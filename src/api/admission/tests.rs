@@ -168,7 +168,7 @@ async fn a_nodes_mirror_pods() {
         (json!([blocking]), json!({}), 403, "must not set blockOwnerDeletion on an owner reference"),
         (json!([stranger]), json!({}), 403, "node n1 UID mismatch: expected other got"),
         (json!([owner]), json!({"nodeName": "n2"}), 403, "can only create pods with spec.nodeName set to itself"),
-        (json!([owner]), volumes, 403, "can not create pods that reference secrets"),
+        (json!([owner]), volumes, 403, "a mirror pod may not reference secrets"),
         (json!([owner]), json!({}), 201, ""),
     ] {
         let answer = court.ask(NODE, "POST /api/v1/namespaces/default/pods", pod(owners, spec)).await;

@@ -7,7 +7,6 @@ mod authentication;
 mod objects;
 mod reconcile;
 mod replica;
-mod state;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -73,23 +72,20 @@ pub async fn run(api: &Api, settings: &Settings, permit: &Permit) -> Result<(), 
     duties.extend(objects::once(settings).into_iter().map(|object| (Duty::Make, object)));
     duties.extend(bootstrap::objects().into_iter().map(|object| (Duty::Complete, object)));
     boot.fulfil(settings, duties).await?;
+    kinds::follow_all(api, permit).await;
     kinds::repair(api).await
 }
 
-/// Keeps right what [`run`] has made, about once a minute, and tells of flow schemas and API services what only the server knows, for
-/// as long as it is polled. Failures are logged and tried again.
+/// Keeps right what [`run`] has made, about once a minute, for as long as it is polled. Failures are logged and tried again.
 pub async fn keep(api: Arc<Api>, settings: Settings, permit: Permit) {
-    tokio::join!(rounds(&api, &settings, &permit), state::run(&api, &permit));
-}
-
-async fn rounds(api: &Api, settings: &Settings, permit: &Permit) {
     loop {
         tokio::time::sleep(PERIOD).await;
-        let boot = Boot { api, permit };
-        if let Err(refusal) = boot.fulfil(settings, objects::kept(&api.catalog, settings)).await {
+        let boot = Boot { api: &api, permit: &permit };
+        if let Err(refusal) = boot.fulfil(&settings, objects::kept(&api.catalog, &settings)).await {
             tracing::warn!(%refusal, "the server's own objects could not be kept right");
         }
-        if let Err(refusal) = kinds::repair(api).await {
+        kinds::follow_all(&api, &permit).await;
+        if let Err(refusal) = kinds::repair(&api).await {
             tracing::warn!(%refusal, "the addresses and node ports of services could not be kept right");
         }
     }

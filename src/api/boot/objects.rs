@@ -4,9 +4,9 @@ use std::net::IpAddr;
 
 use serde_json::{Value, json};
 
-use super::{Duty, Settings, state};
+use super::{Duty, Settings};
 use crate::api::catalog::Catalog;
-use crate::api::kinds::Range;
+use crate::api::kinds::{self, Range};
 use crate::api::meta;
 
 /// What is kept for as long as the server runs.
@@ -97,7 +97,7 @@ fn flow_control() -> impl Iterator<Item = Value> {
         object["apiVersion"] = Value::from("flowcontrol.apiserver.k8s.io/v1");
         object["metadata"]["annotations"] = json!({"apf.kubernetes.io/autoupdate-spec": "true"});
         object["status"] = match object["spec"]["priorityLevelConfiguration"]["name"].as_str() {
-            Some(level) => json!({"conditions": [state::dangling(level, true)]}),
+            Some(level) => json!({"conditions": [kinds::dangling(level)]}),
             None => json!({}),
         };
         object

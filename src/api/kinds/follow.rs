@@ -11,6 +11,7 @@ use crate::api::catalog::Kind;
 use crate::api::object::Object;
 use crate::api::registry::Aim;
 use crate::api::{Api, error, meta, own};
+use crate::policy::Permit;
 use crate::store::{Expect, Outcome};
 
 /// A condition as it should be.
@@ -44,6 +45,26 @@ pub(crate) async fn follow(api: &Api, aim: &Aim<'_>, name: &str) {
     }
 }
 
+/// Settles every flow schema and API service: who wrote them may have ended before the server said its part.
+pub(crate) async fn follow_all(api: &Api, permit: &Permit) {
+    let judges: [(&str, &str, Judge); 2] = [(FLOW, "flowschemas", schema), (REGISTRATION, "apiservices", service)];
+    for (group, plural, judge) in judges {
+        let Some(kind) = api.catalog.find(group, "v1", plural) else { continue };
+        let Some(storage) = &kind.storage else { continue };
+        let aim = Aim { permit, kind, part: Part::Status, namespace: "", name: "", dry_run: false };
+        for object in api.store.view().root(storage.space).items.values() {
+            settle(api, &aim, (kind, object.name()), judge).await;
+        }
+    }
+}
+
+/// The condition of a new flow schema whose level is there.
+pub(crate) fn dangling(level: &str) -> Value {
+    let mut object = json!({});
+    level_is(level, true).change(&mut object);
+    object["status"]["conditions"][0].take()
+}
+
 /// Settles all objects of a kind that refer to what was written.
 async fn each(api: &Api, aim: &Aim<'_>, (group, plural, written): (&str, &str, &str), refers: &(dyn Fn(&Value) -> bool + Sync)) {
     let Some(kind) = api.catalog.find(group, "v1", plural) else { return };
@@ -59,7 +80,7 @@ async fn each(api: &Api, aim: &Aim<'_>, (group, plural, written): (&str, &str, &
 }
 
 /// Writes the condition that `judge` finds, if it is another than what the object says.
-async fn settle(api: &Api, aim: &Aim<'_>, (kind, name): (&Arc<Kind>, &str), judge: fn(&Api, &Value) -> Option<Verdict>) {
+async fn settle(api: &Api, aim: &Aim<'_>, (kind, name): (&Arc<Kind>, &str), judge: Judge) {
     for _ in 0..ATTEMPTS {
         let Some(object) = api.seen(kind, "", name) else { return };
         let mut value = object.value();
@@ -106,10 +127,14 @@ impl Verdict {
 fn schema(api: &Api, object: &Value) -> Option<Verdict> {
     let level = object["spec"]["priorityLevelConfiguration"]["name"].as_str().unwrap_or("");
     let there = api.seen(api.catalog.find(FLOW, "v1", "prioritylevelconfigurations")?, "", level).is_some();
+    Some(level_is(level, there))
+}
+
+fn level_is(level: &str, there: bool) -> Verdict {
     let head = format!("This FlowSchema references the PriorityLevelConfiguration object named {}", error::quoted(level));
     let (status, reason, tail) =
         if there { ("False", "Found", "and it exists") } else { ("True", "NotFound", "but there is no such object") };
-    Some(Verdict { kind: "Dangling", status, reason, message: format!("{head} {tail}") })
+    Verdict { kind: "Dangling", status, reason, message: format!("{head} {tail}") }
 }
 
 /// Whether who answers for a group and version is there.
@@ -134,6 +159,9 @@ fn service(api: &Api, object: &Value) -> Option<Verdict> {
     // Who could ask the service is not built: nobody vouches for it.
     verdict("False", "FailedDiscoveryCheck", format!("{place} is not asked: this server does not aggregate"))
 }
+
+/// What the server says of an object.
+type Judge = fn(&Api, &Value) -> Option<Verdict>;
 
 const FLOW: &str = "flowcontrol.apiserver.k8s.io";
 const REGISTRATION: &str = "apiregistration.k8s.io";

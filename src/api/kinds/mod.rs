@@ -49,7 +49,7 @@ use crate::status::Status;
 use update::Step;
 
 pub(crate) use field::{is_empty, selects};
-pub(crate) use follow::follow;
+pub(crate) use follow::{dangling, follow, follow_all};
 pub(crate) use pod::qos;
 pub(crate) use service::{NodePorts, Range, repair};
 
@@ -211,6 +211,12 @@ pub(crate) fn check_update(kind: &Kind, part: Part, new: &Value, old: &Value) ->
         ("batch", "cronjobs") => job::check_cron_update(part, (new, old), &mut errors),
         ("apps", _) | ("", "replicationcontrollers" | "podtemplates") => {
             workload::check_update(kind, part, (new, old), &mut errors);
+        }
+        ("certificates.k8s.io", "certificatesigningrequests") => {
+            errors.extend(meta::check(new, name_rule(kind), kind.namespaced));
+            signing::check(new, &mut errors);
+            signing::check_change(part, new, old, &mut errors);
+            errors.extend(meta::check_change(new, old));
         }
         _ => {
             for step in update::steps(kind, part) {

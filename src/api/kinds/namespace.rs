@@ -81,3 +81,39 @@ fn label(new: &mut Value) {
     let name = meta::text(new, "name").to_owned();
     new["metadata"]["labels"]["kubernetes.io/metadata.name"] = Value::from(name);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn phases_and_finalizers() {
+        let told = |check: fn(&Value, &mut Vec<FieldError>), namespace: Value| {
+            let mut errors = Vec::new();
+            check(&namespace, &mut errors);
+            errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+        };
+        let active = "may only be 'Active' if `deletionTimestamp` is empty";
+        let ending = "may only be 'Terminating' if `deletionTimestamp` is not empty";
+        for (namespace, expected) in [
+            (json!({"metadata": {}, "status": {"phase": "Active"}}), String::new()),
+            (json!({"metadata": {}, "status": {"phase": "Other"}}), format!("status.Phase: Invalid value: \"Other\": {active}")),
+            (
+                json!({"metadata": {"deletionTimestamp": "t"}, "status": {"phase": "Active"}}),
+                format!("status.Phase: Invalid value: \"Active\": {ending}"),
+            ),
+        ] {
+            assert_eq!(told(check_status, namespace), expected);
+        }
+        for (name, expected) in [
+            ("kubernetes", ""),
+            ("example.com/a", ""),
+            (
+                "other",
+                "spec.finalizers[0]: Invalid value: \"other\": name is neither a standard finalizer name nor is it fully qualified",
+            ),
+        ] {
+            assert_eq!(told(check_finalizers, json!({"spec": {"finalizers": [name]}})), expected);
+        }
+    }
+}

@@ -46,14 +46,7 @@ pub(super) fn prepare_update(part: Part, new: &mut Value, old: &Value) {
         return;
     }
     if part == Part::Status {
-        let decided = |condition: &&Value| matches!(condition["type"].as_str(), Some("Approved" | "Denied"));
-        let stored: Vec<Value> = old["status"]["conditions"].as_array().into_iter().flatten().filter(decided).cloned().collect();
-        let mut conditions = new["status"]["conditions"].as_array().cloned().unwrap_or_default();
-        conditions.retain(|condition| !decided(&condition));
-        conditions.splice(0..0, stored);
-        if !conditions.is_empty() {
-            new["status"]["conditions"] = Value::from(conditions);
-        }
+        preserve(new, old);
     }
     let now = meta::now();
     let known = old["status"]["conditions"].as_array().cloned().unwrap_or_default();
@@ -91,23 +84,121 @@ pub(super) fn check(new: &Value, errors: &mut Vec<FieldError>) {
             "may not specify a duration less than 600 seconds (10 minutes)",
         ));
     }
-    let mut decided: Vec<&str> = Vec::new();
-    for (path, condition) in items(&new["status"]["conditions"], "status.conditions") {
+    check_conditions(&new["status"]["conditions"], errors);
+    if let Some(fault) = certificate_fault(new["status"]["certificate"].as_str().unwrap_or("")) {
+        errors.push(FieldError::invalid_text("status.certificate", "<certificate data>", &fault));
+    }
+}
+
+/// Conditions of the three decisions stay; who may not decide adds and changes none; a certificate is set once, by the signer.
+pub(super) fn check_change(part: Part, new: &Value, old: &Value, errors: &mut Vec<FieldError>) {
+    let path = "status.conditions";
+    for kind in ["Approved", "Denied", "Failed"] {
+        if of_kind(new, kind).len() < of_kind(old, kind).len() {
+            errors.push(FieldError::forbidden(path, &format!("updates may not remove a condition of type \"{kind}\"")));
+        }
+    }
+    for kind in ["Approved", "Denied"].into_iter().filter(|_| part != Part::Approval) {
+        let (own, stored) = (of_kind(new, kind), of_kind(old, kind));
+        if own.len() > stored.len() {
+            errors.push(FieldError::forbidden(path, &format!("updates may not add a condition of type \"{kind}\"")));
+        } else if own.len() == stored.len() && own != stored {
+            errors.push(FieldError::forbidden(path, &format!("updates may not modify a condition of type \"{kind}\"")));
+        }
+    }
+    let (own, stored) = (&new["status"]["certificate"], &old["status"]["certificate"]);
+    if own == stored || is_empty(own) && is_empty(stored) {
+        return;
+    }
+    if part != Part::Status {
+        errors.push(FieldError::forbidden("status.certificate", "updates may not set certificate content"));
+    }
+    if !is_empty(stored) {
+        errors.push(FieldError::forbidden("status.certificate", "updates may not modify existing certificate content"));
+    }
+}
+
+fn check_conditions(conditions: &Value, errors: &mut Vec<FieldError>) {
+    let mut seen: Vec<&str> = Vec::new();
+    for (path, condition) in items(conditions, "status.conditions") {
         let kind = condition["type"].as_str().unwrap_or("");
         if kind.is_empty() {
             errors.push(FieldError::required(format!("{path}.type"), ""));
         }
-        if matches!(kind, "Approved" | "Denied" | "Failed") && condition["status"] != "True" {
-            errors.push(FieldError::unsupported(format!("{path}.status"), &condition["status"], &["True"]));
+        let decides = matches!(kind, "Approved" | "Denied" | "Failed");
+        let allowed: &[&str] = if decides { &["True"] } else { &["False", "True", "Unknown"] };
+        match condition["status"].as_str().unwrap_or("") {
+            "" => errors.push(FieldError::required(format!("{path}.status"), "")),
+            status if allowed.contains(&status) => {}
+            _ => errors.push(FieldError::unsupported(format!("{path}.status"), &condition["status"], allowed)),
         }
-        if matches!(kind, "Approved" | "Denied") {
-            decided.push(kind);
+        let opposite = match kind {
+            "Approved" => "Denied",
+            "Denied" => "Approved",
+            _ => "-",
+        };
+        if seen.contains(&opposite) {
+            let fault = "Approved and Denied conditions are mutually exclusive";
+            errors.push(FieldError::invalid_text(format!("{path}.type"), kind, fault));
         }
+        if seen.contains(&kind) {
+            errors.push(FieldError::duplicate(format!("{path}.type"), &condition["type"]));
+        }
+        seen.push(kind);
     }
-    if decided.contains(&"Approved") && decided.contains(&"Denied") {
-        let fault = "Approved and Denied conditions are mutually exclusive";
-        errors.push(FieldError::invalid_text("status.conditions", "Denied", fault));
+}
+
+/// The conditions of one type, in order.
+fn of_kind<'a>(request: &'a Value, kind: &str) -> Vec<&'a Value> {
+    let all = request["status"]["conditions"].as_array().into_iter().flatten();
+    all.filter(|condition| condition["type"] == kind).collect()
+}
+
+/// Decisions in a status that has as many of them are the stored ones.
+fn preserve(new: &mut Value, old: &Value) {
+    for kind in ["Approved", "Denied"] {
+        let stored: Vec<Value> = of_kind(old, kind).into_iter().cloned().collect();
+        if of_kind(new, kind).len() != stored.len() {
+            continue;
+        }
+        let own = new["status"].get_mut("conditions").and_then(Value::as_array_mut).into_iter().flatten();
+        own.filter(|condition| condition["type"] == kind).zip(stored).for_each(|(own, stored)| *own = stored);
     }
+}
+
+/// What is wrong with the outer form of certificates: PEM blocks of DER sequences, nothing else.
+fn certificate_fault(encoded: &str) -> Option<String> {
+    if encoded.is_empty() {
+        return None;
+    }
+    let pem = STANDARD.decode(encoded).ok().and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
+    let (mut rest, mut blocks) = (pem.as_str(), 0);
+    while let Some((kind, body, after)) = block(rest) {
+        if kind != "CERTIFICATE" {
+            return Some(format!("only CERTIFICATE PEM blocks are allowed, found {}", crate::api::error::quoted(kind)));
+        }
+        if body.contains(':') {
+            return Some("no PEM block headers are permitted".to_owned());
+        }
+        let text: String = body.split_whitespace().collect();
+        match STANDARD.decode(text).ok().as_deref() {
+            Some([]) => return Some("found CERTIFICATE PEM block containing 0 certificates".to_owned()),
+            Some([0x30, ..]) => {}
+            _ => return Some("x509: malformed certificate".to_owned()),
+        }
+        blocks += 1;
+        rest = after;
+    }
+    (blocks == 0).then(|| "must contain at least one CERTIFICATE PEM block".to_owned())
+}
+
+/// The next PEM block: its type, its body, what follows.
+fn block(pem: &str) -> Option<(&str, &str, &str)> {
+    let (_, rest) = pem.split_once("-----BEGIN ")?;
+    let (kind, rest) = rest.split_once("-----")?;
+    let end = format!("-----END {kind}-----");
+    let (body, after) = rest.split_once(end.as_str())?;
+    Some((kind, body, after))
 }
 
 /// What is wrong with the outer form of a request: PEM of one block, in it one DER sequence.
@@ -148,9 +239,65 @@ mod tests {
 
     #[test]
     fn the_status_keeps_the_approval() {
-        let old = json!({"status": {"conditions": [{"type": "Approved", "status": "True", "lastUpdateTime": "t", "lastTransitionTime": "t"}]}});
-        let mut new = json!({"status": {"certificate": "x"}});
+        let approved = json!({"type": "Approved", "status": "True", "lastUpdateTime": "t", "lastTransitionTime": "t"});
+        let old = json!({"status": {"conditions": [approved]}});
+        let mut new =
+            json!({"status": {"certificate": "x", "conditions": [{"type": "Approved", "status": "True", "message": "other"}]}});
         prepare_update(Part::Status, &mut new, &old);
         assert_eq!(new["status"]["conditions"], old["status"]["conditions"]);
+    }
+
+    #[test]
+    fn decisions_stay() {
+        let with = |kinds: &[&str], certificate: &str| {
+            let conditions: Vec<Value> = kinds.iter().map(|kind| json!({"type": kind, "status": "True"})).collect();
+            json!({"status": {"conditions": conditions, "certificate": certificate}})
+        };
+        #[rustfmt::skip]
+        let rows = [
+            (Part::Approval, with(&["Approved"], ""), with(&[], ""), ""),
+            (Part::Approval, with(&[], ""), with(&["Denied"], ""), "status.conditions: Forbidden: updates may not remove a condition of type \"Denied\""),
+            (Part::Status, with(&["Approved"], ""), with(&[], ""), "status.conditions: Forbidden: updates may not add a condition of type \"Approved\""),
+            (Part::Status, with(&[], "x"), with(&[], ""), ""),
+            (Part::Status, with(&[], "y"), with(&[], "x"), "status.certificate: Forbidden: updates may not modify existing certificate content"),
+            (Part::Approval, with(&[], "x"), with(&[], ""), "status.certificate: Forbidden: updates may not set certificate content"),
+        ];
+        for (part, new, old, expected) in rows {
+            let mut errors = Vec::new();
+            check_change(part, &new, &old, &mut errors);
+            assert_eq!(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "), expected);
+        }
+    }
+
+    #[test]
+    fn conditions_have_a_form() {
+        let condition = |kind: &str, status: &str| json!({"type": kind, "status": status});
+        #[rustfmt::skip]
+        let rows = [
+            (json!([condition("Approved", "True")]), ""),
+            (json!([condition("Approved", "False")]), "status.conditions[0].status: Unsupported value: \"False\": supported values: \"True\""),
+            (json!([condition("x", "")]), "status.conditions[0].status: Required value"),
+            (json!([condition("Approved", "True"), condition("Denied", "True")]), "status.conditions[1].type: Invalid value: \"Denied\": Approved and Denied conditions are mutually exclusive"),
+            (json!([condition("x", "True"), condition("x", "True")]), "status.conditions[1].type: Duplicate value: \"x\""),
+        ];
+        for (conditions, expected) in rows {
+            let mut errors = Vec::new();
+            check_conditions(&conditions, &mut errors);
+            assert_eq!(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "), expected);
+        }
+    }
+
+    #[test]
+    fn certificates_have_a_form() {
+        let pem = |kind: &str, body: &str| STANDARD.encode(format!("-----BEGIN {kind}-----\n{body}\n-----END {kind}-----\n"));
+        for (encoded, expected) in [
+            (String::new(), None),
+            (pem("CERTIFICATE", "MAMCAQA="), None),
+            (pem("PRIVATE KEY", "MAMCAQA="), Some("only CERTIFICATE PEM blocks are allowed, found \"PRIVATE KEY\"")),
+            (pem("CERTIFICATE", "a: b\n\nMAMCAQA="), Some("no PEM block headers are permitted")),
+            (STANDARD.encode("x"), Some("must contain at least one CERTIFICATE PEM block")),
+        ] {
+            assert_eq!(certificate_fault(&encoded).as_deref(), expected);
+        }
     }
 }

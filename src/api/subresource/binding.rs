@@ -1,9 +1,10 @@
 //! The binding of a pod to a node: the scheduler's word (contract 3.9).
 
 use http::StatusCode;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::api::accept::Accept;
+use crate::api::admission::{self, Operation, Review};
 use crate::api::create::{refuse_faults, respond_value, validation};
 use crate::api::decode::{self, Expected};
 use crate::api::error::{self, Subject};
@@ -40,11 +41,29 @@ async fn bind(api: &Api, call: Call<'_>, named: Option<String>) -> Result<Respon
     let mut binding = decode::object(expected, &body, encoding, (validation(&options), &mut round.warnings))?;
     meta::match_namespace(&mut binding, &route.namespace)?;
     let own = meta::text(&binding, "name");
+    let review = Review {
+        permit,
+        kind: pods,
+        subresource: "binding",
+        operation: Operation::Create,
+        namespace: &route.namespace,
+        name: named.as_deref().unwrap_or(own),
+        old: None,
+        dry_run: options.is_dry_run(),
+    };
+    if admission::enter(api, &review, &binding).is_err() {
+        api.store.latest().await.map_err(|cause| refusal::store(&cause))?;
+        admission::enter(api, &review, &binding)?;
+    }
     if named.as_deref().is_some_and(|named| named != own) {
         return Err(Status::bad_request("name in URL does not match name in Binding object"));
     }
     check(&binding)?;
-    let labels = topology(api, binding["target"]["name"].as_str().unwrap_or(""));
+    let target = &binding["target"];
+    let labels = match target["kind"].as_str() {
+        Some("Node") => admission::topology::of(api, target["name"].as_str().unwrap_or("")),
+        _ => Map::new(),
+    };
     let mut round = Round::new(round.warnings);
     let aim =
         Aim { permit, kind: pods, part: Part::Binding, namespace: &route.namespace, name: own, dry_run: options.is_dry_run() };
@@ -73,14 +92,20 @@ fn check(binding: &Value) -> Result<(), Status> {
 }
 
 /// The pod with its node.
-fn assign(aim: &Aim<'_>, (binding, labels): (&Value, &Value), old: Option<&Value>) -> Result<Value, Status> {
+fn assign(aim: &Aim<'_>, (binding, labels): (&Value, &Map<String, Value>), old: Option<&Value>) -> Result<Value, Status> {
     let old = old.ok_or_else(|| error::not_found(aim.resource()))?;
     let name = aim.name;
     let refuse = |cause: String| Err(error::conflict(Subject { group: "", what: "pods/binding", name }, cause));
     for (member, word) in [("uid", "UID"), ("resourceVersion", "ResourceVersion")] {
         let (wanted, found) = (meta::text(binding, member), meta::text(old, member));
         if !wanted.is_empty() && wanted != found {
-            return refuse(format!("Precondition failed: {word} in precondition: {wanted}, {word} in object meta: {found}"));
+            let key = aim.kind.key(aim.namespace, name).unwrap_or_default();
+            let cause = format!(
+                "StorageError: invalid object, Code: 4, Key: {}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: {word} \
+                 in precondition: {wanted}, {word} in object meta: {found}",
+                String::from_utf8_lossy(&key)
+            );
+            return Err(error::conflict(aim.resource(), cause));
         }
     }
     if meta::is_deleting(old) {
@@ -95,12 +120,12 @@ fn assign(aim: &Aim<'_>, (binding, labels): (&Value, &Value), old: Option<&Value
     }
     let mut pod = old.clone();
     pod["spec"]["nodeName"] = binding["target"]["name"].clone();
-    for (member, from) in [("annotations", binding), ("labels", binding)] {
-        for (key, value) in from["metadata"][member].as_object().into_iter().flatten() {
+    for member in ["annotations", "labels"] {
+        for (key, value) in binding["metadata"][member].as_object().into_iter().flatten() {
             pod["metadata"][member][key] = value.clone();
         }
     }
-    for (key, value) in labels.as_object().into_iter().flatten() {
+    for (key, value) in labels {
         pod["metadata"]["labels"][key] = value.clone();
     }
     if let Some(status) = pod["status"].as_object_mut() {
@@ -128,18 +153,6 @@ pub(super) fn set_condition(pod: &mut Value, mut condition: Value) {
         }
         None => list.push(condition),
     }
-}
-
-/// PodTopologyLabels: where a node stands is told to its pods.
-fn topology(api: &Api, node: &str) -> Value {
-    let mut labels = json!({});
-    let node = api.catalog.find("", "v1", "nodes").and_then(|kind| api.seen(kind, "", node));
-    for key in ["topology.kubernetes.io/zone", "topology.kubernetes.io/region"] {
-        if let Some(value) = node.as_ref().and_then(|node| node.label(key)) {
-            labels[key] = Value::from(value);
-        }
-    }
-    labels
 }
 
 #[cfg(test)]

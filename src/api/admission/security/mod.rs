@@ -79,31 +79,24 @@ fn policy(api: &Api, review: &Review<'_>) -> Option<Policy> {
     Some(Policy::of(&namespace.value()["metadata"]["labels"]))
 }
 
-/// Whether an update changes more than what every pod may change.
+/// Whether an update changes what is worth a second look: images, containers that come or go, profiles in annotations.
 fn differs(new: &Value, old: &Value) -> bool {
-    let telling = |pod: &Value| {
-        let mut spec = pod["spec"].clone();
-        for list in ["containers", "initContainers"] {
-            for container in spec[list].as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
-                container.remove("image");
-                container.remove("resources");
-            }
-        }
-        if let Some(members) = spec.as_object_mut() {
-            for member in
-                ["activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds", "schedulingGates", "nodeSelector"]
-            {
-                members.remove(member);
-            }
-        }
-        let annotations = pod["metadata"]["annotations"].as_object().into_iter().flatten();
-        let profiles: Vec<(String, Value)> = annotations
-            .filter(|(key, _)| key.contains("seccomp.security.") || key.contains("apparmor.security."))
-            .map(|(key, value)| (key.clone(), value.clone()))
-            .collect();
-        (spec, profiles)
+    let list = |pod: &Value, list: &str| pod["spec"][list].as_array().cloned().unwrap_or_default();
+    let other = |own: &Value, stored: &Value| {
+        let key = format!("{PROFILE}{}", own["name"].as_str().unwrap_or(""));
+        own["image"] != stored["image"] || new["metadata"]["annotations"][&key] != old["metadata"]["annotations"][&key]
     };
-    telling(new) != telling(old)
+    for containers in ["containers", "initContainers"] {
+        let (own, stored) = (list(new, containers), list(old, containers));
+        if own.len() != stored.len() || own.iter().zip(&stored).any(|(own, stored)| other(own, stored)) {
+            return true;
+        }
+    }
+    let known = list(old, "ephemeralContainers");
+    list(new, "ephemeralContainers").iter().any(|own| {
+        let stored = known.iter().find(|stored| stored["name"] == own["name"]);
+        stored.is_none_or(|stored| other(own, stored))
+    })
 }
 
 /// What to say of the pods that are there already.
@@ -166,5 +159,27 @@ fn details(found: &[Finding]) -> String {
     found.iter().map(|finding| format!("{} ({})", finding.reason, finding.detail)).collect::<Vec<_>>().join(", ")
 }
 
+const PROFILE: &str = "container.seccomp.security.alpha.kubernetes.io/";
 /// Pods that a new label is tried on.
 const MOST: usize = 3000;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_looked_at_again() {
+        let pod = |image: &str| json!({"metadata": {}, "spec": {"containers": [{"name": "c", "image": image}]}});
+        let mut labelled = pod("i");
+        labelled["metadata"]["labels"] = json!({"a": "b"});
+        let mut debugged = pod("i");
+        debugged["spec"]["ephemeralContainers"] = json!([{"name": "e", "image": "i"}]);
+        let mut noted = pod("i");
+        noted["metadata"]["annotations"] = json!({format!("{PROFILE}c"): "unconfined"});
+        for (new, expected) in [(pod("i"), false), (pod("j"), true), (labelled, false), (debugged, true), (noted, true)] {
+            assert_eq!(differs(&new, &pod("i")), expected, "{new}");
+        }
+    }
+}
