@@ -84,6 +84,7 @@ pub async fn keep(api: Arc<Api>, settings: Settings, permit: Permit) {
         if let Err(refusal) = boot.fulfil(&settings, objects::kept(&api.catalog, &settings)).await {
             tracing::warn!(%refusal, "the server's own objects could not be kept right");
         }
+        boot.forget_replicas().await;
         kinds::follow_all(&api, &permit).await;
         if let Err(refusal) = kinds::repair(&api).await {
             tracing::warn!(%refusal, "the addresses and node ports of services could not be kept right");
@@ -103,6 +104,17 @@ impl Boot<'_> {
         duties.extend(replica::duties(self.api, settings));
         let fulfilled = join_all(duties.into_iter().map(|(duty, wanted)| self.see_to(duty, wanted))).await;
         fulfilled.into_iter().collect()
+    }
+
+    /// Removes the leases of replicas that are no more.
+    async fn forget_replicas(&self) {
+        let Some(kind) = self.api.catalog.find("coordination.k8s.io", "v1", "leases") else { return };
+        for lease in replica::expired(self.api) {
+            let aim = self.aim(kind, lease.namespace(), lease.name());
+            if let Err(refusal) = self.api.put(&aim, lease.name(), (Expect::At(lease.revision()), None), None).await {
+                tracing::warn!(lease = %lease.name(), %refusal, "the lease of a replica that is no more stays");
+            }
+        }
     }
 
     async fn see_to(&self, duty: Duty, wanted: Value) -> Result<(), Status> {

@@ -1,6 +1,7 @@
 //! This server among its replicas: its lease, and the endpoints of `default/kubernetes`, which are those of all live replicas.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use jiff::{SignedDuration, Timestamp};
@@ -8,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Duty, Settings};
 use crate::api::Api;
+use crate::api::object::Object;
 
 /// The lease renewed, and the endpoints as they should be now.
 pub(super) fn duties(api: &Api, settings: &Settings) -> Vec<(Duty, Value)> {
@@ -47,15 +49,30 @@ fn lease(name: &str, host: &str, (settings, now): (&Settings, Timestamp)) -> Val
         "spec": {"holderIdentity": name, "leaseDurationSeconds": 3600, "renewTime": time}})
 }
 
-/// Where the other replicas are that have renewed their leases lately.
-fn others(api: &Api, now: Timestamp) -> Vec<IpAddr> {
+/// The leases of replicas that have not been heard of for as long as their leases last.
+pub(super) fn expired(api: &Api) -> Vec<Arc<Object>> {
+    let now = Timestamp::now();
+    let is_over = |lease: &Value| {
+        let seconds = lease["spec"]["leaseDurationSeconds"].as_i64().unwrap_or(0);
+        let renewed: Option<Timestamp> = lease["spec"]["renewTime"].as_str().and_then(|time| time.parse().ok());
+        renewed.is_none_or(|renewed| now.duration_since(renewed) > SignedDuration::from_secs(seconds))
+    };
+    leases(api).into_iter().filter(|lease| is_over(&lease.value())).collect()
+}
+
+/// The leases of all replicas.
+fn leases(api: &Api) -> Vec<Arc<Object>> {
     let Some(storage) = api.catalog.find("coordination.k8s.io", "v1", "leases").and_then(|kind| kind.storage.as_ref()) else {
         return Vec::new();
     };
     let root = api.store.view().root(storage.space);
-    let leases = root.items.values().filter(|lease| lease.namespace() == "kube-system");
-    let own = leases.filter(|lease| lease.label("apiserver.kubernetes.io/identity").is_some());
-    own.filter_map(|lease| live(&lease.value(), now, LIFE)).collect()
+    let own = root.items.values().filter(|lease| lease.namespace() == "kube-system");
+    own.filter(|lease| lease.label("apiserver.kubernetes.io/identity") == Some("kube-apiserver")).cloned().collect()
+}
+
+/// Where the other replicas are that have renewed their leases lately.
+fn others(api: &Api, now: Timestamp) -> Vec<IpAddr> {
+    leases(api).iter().filter_map(|lease| live(&lease.value(), now, LIFE)).collect()
 }
 
 /// Where the replica of a lease is that was renewed within `life`.

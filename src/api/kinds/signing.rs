@@ -43,6 +43,7 @@ pub(super) fn keep_all_but_approval(new: &mut Value, old: &Value) {
 /// Conditions bear their times; the status subresource keeps what the approval said.
 pub(super) fn prepare_update(part: Part, new: &mut Value, old: &Value) {
     if part == Part::Whole {
+        new["spec"] = old["spec"].clone();
         return;
     }
     if part == Part::Status {
@@ -64,18 +65,11 @@ pub(super) fn prepare_update(part: Part, new: &mut Value, old: &Value) {
 
 pub(super) fn check(new: &Value, errors: &mut Vec<FieldError>) {
     let spec = &new["spec"];
-    if is_empty(&spec["signerName"]) {
-        errors.push(FieldError::required("spec.signerName", ""));
-    } else if !spec["signerName"].as_str().is_some_and(|name| name.contains('/')) {
-        let fault = "must be a fully qualified domain and path of the form 'example.com/signer-name'";
-        errors.push(FieldError::invalid("spec.signerName", &spec["signerName"], fault));
-    }
-    if is_empty(&spec["usages"]) {
-        errors.push(FieldError::required("spec.usages", "usages must be provided"));
-    }
     if let Some(fault) = request_fault(spec["request"].as_str().unwrap_or("")) {
         errors.push(FieldError::invalid("spec.request", &spec["request"], &fault));
     }
+    check_usages(&spec["usages"], errors);
+    check_signer(&spec["signerName"], errors);
     let seconds = &spec["expirationSeconds"];
     if seconds.as_i64().is_some_and(|seconds| seconds < 600) {
         errors.push(FieldError::invalid(
@@ -115,6 +109,71 @@ pub(super) fn check_change(part: Part, new: &Value, old: &Value, errors: &mut Ve
     }
     if !is_empty(stored) {
         errors.push(FieldError::forbidden("status.certificate", "updates may not modify existing certificate content"));
+    }
+}
+
+fn check_usages(usages: &Value, errors: &mut Vec<FieldError>) {
+    let path = "spec.usages";
+    if is_empty(usages) {
+        errors.push(FieldError::required(path, "usages must be provided"));
+    }
+    for (path, usage) in items(usages, path) {
+        if !USAGES.contains(&usage.as_str().unwrap_or("")) {
+            errors.push(FieldError::unsupported(path, usage, &USAGES));
+        }
+    }
+    let mut seen: Vec<&Value> = Vec::new();
+    for (path, usage) in items(usages, path) {
+        if seen.contains(&usage) {
+            errors.push(FieldError::duplicate(path, usage));
+        } else {
+            seen.push(usage);
+        }
+    }
+}
+
+/// A signer is a domain and a path.
+fn check_signer(signer: &Value, errors: &mut Vec<FieldError>) {
+    let path = "spec.signerName";
+    let own = signer.as_str().unwrap_or("");
+    let segments: Vec<&str> = own.split('/').collect();
+    let (domain, place) = match segments.as_slice() {
+        _ if own == "kubernetes.io/legacy-unknown" => {
+            errors.push(FieldError::invalid(path, signer, "the legacy signerName is not allowed via this API version"));
+            return;
+        }
+        [""] => {
+            errors.push(FieldError::required(path, ""));
+            return;
+        }
+        [domain, place] => (*domain, *place),
+        _ => {
+            let fault = "must be a fully qualified domain and path of the form 'example.com/signer-name'";
+            errors.push(FieldError::invalid(path, signer, fault));
+            return;
+        }
+    };
+    if domain.len() > 253 {
+        errors.push(FieldError::too_long(path, 253));
+    }
+    check_labels(domain, meta::name::label, errors);
+    if !domain.contains('.') {
+        let fault = "should be a domain with at least two segments separated by dots";
+        errors.push(FieldError::invalid_text(path, domain, fault));
+    }
+    check_labels(place, meta::name::subdomain, errors);
+    if own.len() > 253 + 1 + 253 + 1 + 63 {
+        errors.push(FieldError::too_long(path, 571));
+    }
+}
+
+/// The first bad label of a part tells enough.
+fn check_labels(part: &str, rule: fn(&str) -> Vec<String>, errors: &mut Vec<FieldError>) {
+    let mut labels = part.split('.').map(|label| (label, rule(label)));
+    let Some((label, faults)) = labels.find(|(_, faults)| !faults.is_empty()) else { return };
+    for fault in faults {
+        let fault = format!("validating label {}: {fault}", crate::api::error::quoted(label));
+        errors.push(FieldError::invalid_text("spec.signerName", part, &fault));
     }
 }
 
@@ -218,6 +277,32 @@ fn request_fault(encoded: &str) -> Option<String> {
     (length > der.len()).then(|| "asn1: syntax error: data truncated".to_owned())
 }
 
+const USAGES: [&str; 23] = [
+    "any",
+    "cert sign",
+    "client auth",
+    "code signing",
+    "content commitment",
+    "crl sign",
+    "data encipherment",
+    "decipher only",
+    "digital signature",
+    "email protection",
+    "encipher only",
+    "ipsec end system",
+    "ipsec tunnel",
+    "ipsec user",
+    "key agreement",
+    "key encipherment",
+    "microsoft sgc",
+    "netscape sgc",
+    "ocsp signing",
+    "s/mime",
+    "server auth",
+    "signing",
+    "timestamping",
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -285,6 +370,30 @@ mod tests {
             check_conditions(&conditions, &mut errors);
             assert_eq!(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "), expected);
         }
+    }
+
+    #[test]
+    fn signers_and_usages() {
+        let told = |check: fn(&Value, &mut Vec<FieldError>), value: Value| {
+            let mut errors = Vec::new();
+            check(&value, &mut errors);
+            errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+        };
+        for (signer, expected) in [
+            ("example.com/a", ""),
+            ("kubernetes.io/kubelet-serving", ""),
+            ("", "spec.signerName: Required value"),
+            ("a/b", "spec.signerName: Invalid value: \"a\": should be a domain with at least two segments separated by dots"),
+        ] {
+            assert_eq!(told(check_signer, json!(signer)), expected);
+        }
+        assert!(told(check_signer, json!("a.b/c/d")).ends_with("of the form 'example.com/signer-name'"));
+        assert!(told(check_signer, json!("A.b/c")).contains("\"A.b\": validating label \"A\": "));
+        assert_eq!(told(check_usages, json!(["any", "any"])), "spec.usages[1]: Duplicate value: \"any\"");
+        assert!(
+            told(check_usages, json!(["x"])).starts_with("spec.usages[0]: Unsupported value: \"x\": supported values: \"any\", ")
+        );
+        assert_eq!(told(check_usages, json!([])), "spec.usages: Required value: usages must be provided");
     }
 
     #[test]

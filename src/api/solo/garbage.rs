@@ -201,7 +201,7 @@ impl Index {
         for uid in self.dependents.get(object.uid()).into_iter().flatten() {
             let Some((kind, dependent)) = self.find(solo, uid) else { continue };
             let blocks = |owner: &Value| owner["uid"] == object.uid() && owner["blockOwnerDeletion"] == true;
-            blocked |= self.owners.get(uid).into_iter().flatten().any(blocks);
+            blocked |= self.owners.get(uid).into_iter().flatten().any(blocks) && !self.circles(solo, uid, object.uid());
             let others = self.owners.get(uid).into_iter().flatten().any(|owner| {
                 owner["uid"] != object.uid() && owner["uid"].as_str().is_some_and(|uid| self.places.contains_key(uid))
             });
@@ -242,21 +242,43 @@ impl Index {
         (object.uid() == uid).then(|| (Arc::clone(kind), object))
     }
 
-    /// Whether an owner is there. One of a kind that nobody here knows counts as there: what cannot be looked up is not gone.
+    /// Whether a dependent waits in its turn, over any number of others, for its owner: then neither would ever go.
+    fn circles(&self, solo: &Solo, dependent: &str, owner: &str) -> bool {
+        let mut seen: BTreeSet<&str> = BTreeSet::new();
+        let mut next = vec![dependent];
+        while let Some(uid) = next.pop() {
+            if uid == owner {
+                return true;
+            }
+            if seen.len() < MOST && seen.insert(uid) && self.is_in_foreground(solo, uid) {
+                next.extend(self.dependents.get(uid).into_iter().flatten().map(String::as_str));
+            }
+        }
+        false
+    }
+
+    /// Whether an owner is there: in the dependent's own namespace, or at the cluster's scope. One of a kind that nobody here knows
+    /// counts as there, and so does one in a namespace that a dependent at the cluster's scope cannot name: what cannot be looked up
+    /// is not gone.
     fn is_there(&self, solo: &Solo, (owner, namespace): (&Value, &str)) -> bool {
         let text = |member: &str| owner[member].as_str().unwrap_or("");
-        if self.places.contains_key(text("uid")) {
-            return true;
-        }
         let (group, version) = text("apiVersion").rsplit_once('/').unwrap_or(("", text("apiVersion")));
         let own = |kind: &&Arc<Kind>| kind.group == group && kind.version == version && kind.kind == text("kind");
         let Some(kind) = solo.api.catalog.all().iter().filter(|kind| kind.storage.is_some()).find(own) else { return true };
+        if kind.namespaced && namespace.is_empty() {
+            return true;
+        }
         let namespace = if kind.namespaced { namespace } else { "" };
         solo.api.seen(kind, namespace, text("name")).is_some_and(|object| object.uid() == text("uid"))
     }
 
     fn waits_for_dependents(&self, solo: &Solo, owner: &Value) -> bool {
-        let Some((_, object)) = owner["uid"].as_str().and_then(|uid| self.find(solo, uid)) else { return false };
+        owner["uid"].as_str().is_some_and(|uid| self.is_in_foreground(solo, uid))
+    }
+
+    /// Whether an object goes once its dependents have gone.
+    fn is_in_foreground(&self, solo: &Solo, uid: &str) -> bool {
+        let Some((_, object)) = self.find(solo, uid) else { return false };
         object.is_deleting() && meta::finalizers(&object.value()).any(|own| own == meta::FOREGROUND)
     }
 }
@@ -300,3 +322,5 @@ fn options(uid: &str, policy: &str) -> DeleteOptions {
 /// Before what failed is tried again.
 const PAUSE: Duration = Duration::from_millis(100);
 const AT_ONCE: usize = 32;
+/// Objects looked at for a circle.
+const MOST: usize = 10_000;

@@ -10,6 +10,7 @@ mod garbage;
 mod namespace;
 mod protection;
 mod quota;
+mod range;
 
 use std::sync::Arc;
 
@@ -59,6 +60,8 @@ pub async fn start(api: Arc<Api>, settings: Settings, permit: Permit, shutdown: 
     shutdown.spawn(async move { until(&end, quota::run(&own)).await });
     let (end, own) = (shutdown.clone(), solo.clone());
     shutdown.spawn(async move { until(&end, protection::run(&own)).await });
+    let (end, own) = (shutdown.clone(), solo.clone());
+    shutdown.spawn(async move { until(&end, range::run(&own)).await });
     let (end, own) = (shutdown.clone(), solo);
     shutdown.spawn(async move { until(&end, garbage::run(&own)).await });
 }

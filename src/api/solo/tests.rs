@@ -119,3 +119,46 @@ async fn quotas_are_counted() {
     used("1").await;
     assert!(shutdown.finish(Duration::from_secs(1)).await);
 }
+
+#[tokio::test]
+async fn circles_and_strangers() {
+    let (client, shutdown) = running().await;
+    let maps = "/api/v1/namespaces/default/configmaps";
+    let (_, one) = client.post(maps, json!({"metadata": {"name": "one"}})).await;
+    let owner = |name: &str, uid: &Value| json!([{"apiVersion": "v1", "kind": "ConfigMap", "name": name, "uid": uid, "blockOwnerDeletion": true}]);
+    let (_, two) =
+        client.post(maps, json!({"metadata": {"name": "two", "ownerReferences": owner("one", &one["metadata"]["uid"])}})).await;
+    let mut circle = one.clone();
+    circle["metadata"]["ownerReferences"] = owner("two", &two["metadata"]["uid"]);
+    client.put(&format!("{maps}/one"), circle).await;
+    client.delete(&format!("{maps}/one?propagationPolicy=Foreground")).await;
+    eventually(&client, &format!("{maps}/one"), 404).await;
+    eventually(&client, &format!("{maps}/two"), 404).await;
+    // An owner in another namespace is none.
+    let (_, far) = client.post(maps, json!({"metadata": {"name": "far"}})).await;
+    client.post("/api/v1/namespaces", json!({"metadata": {"name": "other"}})).await;
+    let others = "/api/v1/namespaces/other/configmaps";
+    client.post(others, json!({"metadata": {"name": "near", "ownerReferences": owner("far", &far["metadata"]["uid"])}})).await;
+    eventually(&client, &format!("{others}/near"), 404).await;
+    assert!(shutdown.finish(Duration::from_secs(1)).await);
+}
+
+#[tokio::test]
+async fn service_ranges_become_ready_and_end() {
+    let (client, shutdown) = running().await;
+    let ranges = "/apis/networking.k8s.io/v1/servicecidrs";
+    client.post(ranges, json!({"metadata": {"name": "more"}, "spec": {"cidrs": ["10.77.0.0/24"]}})).await;
+    let mut ready = false;
+    for _ in 0..200 {
+        let (_, range) = client.get(&format!("{ranges}/more")).await;
+        ready = range["status"]["conditions"][0]["status"] == "True" && range["metadata"]["finalizers"].is_array();
+        if ready {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(ready);
+    client.delete(&format!("{ranges}/more")).await;
+    eventually(&client, &format!("{ranges}/more"), 404).await;
+    assert!(shutdown.finish(Duration::from_secs(1)).await);
+}

@@ -33,9 +33,19 @@ async fn get(api: &Api, call: &Call<'_>) -> Result<Response, Status> {
     let route = &call.route;
     api.store.latest().await.map_err(|cause| refusal::store(&cause))?;
     let object = api.seen(&route.kind, &route.namespace, &route.name);
-    let object = object.ok_or_else(|| refusal::not_found(&route.kind, &route.name))?;
+    let object = object.ok_or_else(|| missing(&route.kind, &route.name))?;
     let scale = scale_of(&route.kind, &api.served(&route.kind, &object)?);
     answer::value(&route.kind, &accept, StatusCode::OK, &scale)
+}
+
+/// 404 of a scale that is asked for, as each kind words it.
+fn missing(kind: &Kind, name: &str) -> Status {
+    let group = match kind.plural.as_str() {
+        "deployments" | "replicasets" => kind.group.as_str(),
+        "replicationcontrollers" => "autoscaling",
+        _ => return refusal::not_found(kind, name),
+    };
+    error::not_found(Subject { group, what: &format!("{}/scale", kind.plural), name })
 }
 
 /// What is to become of a scale.

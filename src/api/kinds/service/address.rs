@@ -244,7 +244,6 @@ fn ip_address(name: &str, family: &str, (namespace, service): (&str, &str)) -> V
             "name": name,
             "uid": Uuid::new_v4().to_string(),
             "creationTimestamp": meta::now(),
-            "generation": 1,
             "labels": {"ipaddress.kubernetes.io/ip-family": family, "ipaddress.kubernetes.io/managed-by": MANAGED},
         },
         "spec": {"parentRef": {"group": "", "resource": "services", "namespace": namespace, "name": service}},

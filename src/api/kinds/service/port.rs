@@ -19,6 +19,8 @@ enum Taken {
     Refused(Option<usize>, u16, String),
     /// There is none left.
     Full,
+    /// Two ports of one protocol want the same.
+    Twice(String, u16),
 }
 
 /// A node port that an update leaves out stays with the port of its name.
@@ -57,7 +59,10 @@ pub(super) async fn allocate(api: &Api, aim: &Aim<'_>, new: &mut Value, old: Opt
     }
     let take = |all: &mut Ports| {
         let mut spec = wish.clone();
-        let outcome = fill(&mut spec, all, &held, limits);
+        let outcome = match old {
+            None => fill(&mut spec, all, limits),
+            Some(old) => refill(&mut spec, &old["spec"], all, limits),
+        };
         (spec, outcome)
     };
     let (spec, outcome) = if aim.dry_run {
@@ -81,6 +86,7 @@ pub(super) async fn allocate(api: &Api, aim: &Aim<'_>, new: &mut Value, old: Opt
             Ok(())
         }
         Taken::Full => Err(Status::internal("failed to allocate a nodePort: range is full")),
+        Taken::Twice(protocol, port) => Err(error::plain(format!("duplicate nodePort: {{{protocol} {port}}}"))),
         Taken::Refused(None, port, cause) => {
             Err(error::plain(format!("failed to allocate requested HealthCheck NodePort {port}: {cause}")))
         }
@@ -114,8 +120,40 @@ pub(super) fn taken(spec: &Value) -> Ports {
     all
 }
 
+/// Fills the places of an updated service that are open, each with a port of its own, and takes what it did not hold before.
+fn refill(spec: &mut Value, old: &Value, all: &mut Ports, limits: (u16, u16)) -> Taken {
+    let (open, held) = (needs_ports(spec), chosen(old));
+    let mut fresh = Ports::new();
+    let mut given: Vec<(String, u16)> = Vec::new();
+    for at in 0..spec["ports"].as_array().map_or(0, Vec::len) {
+        let own = match number(&spec["ports"][at]["nodePort"]) {
+            0 if !open => continue,
+            0 => match free(all, limits) {
+                Some(free) => free,
+                None => return Taken::Full,
+            },
+            wish if held.contains(&wish) || fresh.contains(&wish) => wish,
+            wish => {
+                if let Err(cause) = take(all, wish, limits) {
+                    return Taken::Refused(Some(at), wish, cause);
+                }
+                fresh.insert(wish);
+                wish
+            }
+        };
+        let place = (spec["ports"][at]["protocol"].as_str().unwrap_or("TCP").to_owned(), own);
+        if given.contains(&place) {
+            return Taken::Twice(place.0, own);
+        }
+        given.push(place);
+        spec["ports"][at]["nodePort"] = own.into();
+    }
+    // Another port for the same purpose is refused by validation.
+    if needs_health_check(old) { Taken::All } else { fill_health_check(spec, all, limits) }
+}
+
 /// Fills the places that are open, and takes what is asked for; ports of one number share a node port.
-fn fill(spec: &mut Value, all: &mut Ports, held: &Ports, limits: (u16, u16)) -> Taken {
+fn fill(spec: &mut Value, all: &mut Ports, limits: (u16, u16)) -> Taken {
     let open = needs_ports(spec);
     let mut by_port: BTreeMap<i64, u16> = BTreeMap::new();
     let asked: Vec<(i64, u16)> =
@@ -127,7 +165,7 @@ fn fill(spec: &mut Value, all: &mut Ports, held: &Ports, limits: (u16, u16)) -> 
             (0, _) if !open => continue,
             (0, Some(shared)) => shared,
             (0, None) => match later {
-                Some(later) => match take(all, held, later, limits) {
+                Some(later) => match take(all, later, limits) {
                     Ok(()) => later,
                     Err(cause) => return Taken::Refused(Some(at), later, cause),
                 },
@@ -137,7 +175,7 @@ fn fill(spec: &mut Value, all: &mut Ports, held: &Ports, limits: (u16, u16)) -> 
                 },
             },
             (wish, shared) if shared == Some(wish) => wish,
-            (wish, _) => match take(all, held, wish, limits) {
+            (wish, _) => match take(all, wish, limits) {
                 Ok(()) => wish,
                 Err(cause) => return Taken::Refused(Some(at), wish, cause),
             },
@@ -145,13 +183,17 @@ fn fill(spec: &mut Value, all: &mut Ports, held: &Ports, limits: (u16, u16)) -> 
         by_port.entry(port).or_insert(own);
         spec["ports"][at]["nodePort"] = own.into();
     }
+    fill_health_check(spec, all, limits)
+}
+
+fn fill_health_check(spec: &mut Value, all: &mut Ports, limits: (u16, u16)) -> Taken {
     if needs_health_check(spec) {
         let own = match number(&spec["healthCheckNodePort"]) {
             0 => match free(all, limits) {
                 Some(free) => free,
                 None => return Taken::Full,
             },
-            wish => match take(all, held, wish, limits) {
+            wish => match take(all, wish, limits) {
                 Ok(()) => wish,
                 Err(cause) => return Taken::Refused(None, wish, cause),
             },
@@ -161,10 +203,7 @@ fn fill(spec: &mut Value, all: &mut Ports, held: &Ports, limits: (u16, u16)) -> 
     Taken::All
 }
 
-fn take(all: &mut Ports, held: &Ports, port: u16, (first, last): (u16, u16)) -> Result<(), String> {
-    if held.contains(&port) {
-        return Ok(());
-    }
+fn take(all: &mut Ports, port: u16, (first, last): (u16, u16)) -> Result<(), String> {
     if !(first..=last).contains(&port) {
         return Err(format!("provided port is not in the valid range. The range of valid ports is {first}-{last}"));
     }
@@ -227,7 +266,7 @@ mod tests {
     fn ports_of_one_number_share() {
         let mut all = Ports::from([30_000]);
         let mut spec = json!({"type": "NodePort", "ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}, {"port": 80, "nodePort": 30080}]});
-        assert!(matches!(fill(&mut spec, &mut all, &Ports::new(), LIMITS), Taken::All));
+        assert!(matches!(fill(&mut spec, &mut all, LIMITS), Taken::All));
         assert_eq!(spec["ports"][0]["nodePort"], spec["ports"][1]["nodePort"]);
         assert_eq!((spec["ports"][2]["nodePort"].as_u64(), all.len()), (Some(30080), 3));
         assert!(number(&spec["ports"][0]["nodePort"]) >= 30_086);
@@ -236,29 +275,35 @@ mod tests {
     #[test]
     fn what_cannot_be_had() {
         let wish = |port: u16| json!({"type": "NodePort", "ports": [{"port": 80, "nodePort": port}]});
-        for (port, held, expected) in [
-            (30_001, Ports::new(), Some("provided port is already allocated")),
-            (30_001, Ports::from([30_001]), None),
-            (80, Ports::new(), Some("provided port is not in the valid range. The range of valid ports is 30000-32767")),
+        for (port, old, expected) in [
+            (30_001, json!({}), Some("provided port is already allocated")),
+            (30_001, wish(30_001), None),
+            (80, json!({}), Some("provided port is not in the valid range. The range of valid ports is 30000-32767")),
         ] {
-            let outcome = fill(&mut wish(port), &mut Ports::from([30_001]), &held, LIMITS);
+            let outcome = refill(&mut wish(port), &old, &mut Ports::from([30_001]), LIMITS);
             let cause = if let Taken::Refused(Some(0), _, cause) = outcome { Some(cause) } else { None };
             assert_eq!(cause.as_deref(), expected);
         }
         let mut full: Ports = (30_000..=32_767).collect();
-        assert!(matches!(
-            fill(&mut json!({"type": "NodePort", "ports": [{"port": 80}]}), &mut full, &Ports::new(), LIMITS),
-            Taken::Full
-        ));
+        assert!(matches!(fill(&mut json!({"type": "NodePort", "ports": [{"port": 80}]}), &mut full, LIMITS), Taken::Full));
+    }
+
+    #[test]
+    fn an_update_shares_nothing() {
+        let mut spec = json!({"type": "NodePort", "ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]});
+        assert!(matches!(refill(&mut spec, &json!({"type": "ClusterIP"}), &mut Ports::new(), LIMITS), Taken::All));
+        assert_ne!(spec["ports"][0]["nodePort"], spec["ports"][1]["nodePort"]);
+        let mut spec = json!({"type": "NodePort", "ports": [{"port": 1, "nodePort": 30001}, {"port": 2, "nodePort": 30001}]});
+        assert!(matches!(refill(&mut spec, &json!({}), &mut Ports::new(), LIMITS), Taken::Twice(_, 30_001)));
     }
 
     #[test]
     fn load_balancers_may_do_without() {
         let mut spec = json!({"type": "LoadBalancer", "allocateLoadBalancerNodePorts": false, "ports": [{"port": 80}]});
-        assert!(matches!(fill(&mut spec, &mut Ports::new(), &Ports::new(), LIMITS), Taken::All));
+        assert!(matches!(fill(&mut spec, &mut Ports::new(), LIMITS), Taken::All));
         assert!(spec["ports"][0]["nodePort"].is_null());
         let mut spec = json!({"type": "LoadBalancer", "externalTrafficPolicy": "Local", "ports": [{"port": 80}]});
-        assert!(matches!(fill(&mut spec, &mut Ports::new(), &Ports::new(), LIMITS), Taken::All));
+        assert!(matches!(fill(&mut spec, &mut Ports::new(), LIMITS), Taken::All));
         assert_eq!(taken(&spec).len(), 2);
     }
 }
