@@ -33,6 +33,9 @@ pub(super) fn check(kind: &Kind, review: &Value) -> Result<(), Status> {
     if kind.plural != SELF && is_empty(&spec["user"]) && is_empty(&spec["groups"]) {
         faults.push(FieldError::invalid_text("spec.user", "", "at least one of user or group must be specified"));
     }
+    for member in ["fieldSelector", "labelSelector"] {
+        check_selector(&resource[member], &format!("spec.resourceAttributes.{member}"), &mut faults);
+    }
     let mut metadata = review["metadata"].clone();
     if let Some(members) = metadata.as_object_mut() {
         members.remove("managedFields");
@@ -58,6 +61,42 @@ pub(super) fn check(kind: &Kind, review: &Value) -> Result<(), Status> {
     // kube-apiserver has forgotten the kind by then.
     let subject = Subject { group: &kind.group, what: "", name: "" };
     if faults.is_empty() { Ok(()) } else { Err(error::invalid(subject, &faults)) }
+}
+
+/// The rules of a selector: in one of its two forms, and each requirement whole. Operators that nobody here knows are let through.
+fn check_selector(selector: &Value, path: &str, faults: &mut Vec<FieldError>) {
+    if selector.is_null() {
+        return;
+    }
+    let (raw, requirements) = (&selector["rawSelector"], &selector["requirements"]);
+    match (is_empty(raw), is_empty(requirements)) {
+        (false, false) => {
+            let fault = "may not specified at the same time as requirements";
+            faults.push(FieldError::invalid(format!("{path}.rawSelector"), raw, fault));
+        }
+        (true, true) => {
+            let fault = format!("when {path} is specified, requirements or rawSelector is required");
+            faults.push(FieldError::required(format!("{path}.requirements"), &fault));
+        }
+        _ => {}
+    }
+    for (at, term) in requirements.as_array().into_iter().flatten().enumerate() {
+        let path = format!("{path}.requirements[{at}]");
+        if is_empty(&term["key"]) {
+            faults.push(FieldError::required(format!("{path}.key"), "must be specified"));
+        }
+        match (term["operator"].as_str().unwrap_or(""), is_empty(&term["values"])) {
+            ("In" | "NotIn", true) => {
+                let fault = "must be specified when `operator` is 'In' or 'NotIn'";
+                faults.push(FieldError::required(format!("{path}.values"), fault));
+            }
+            ("Exists" | "DoesNotExist", false) => {
+                let fault = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'";
+                faults.push(FieldError::forbidden(format!("{path}.values"), fault));
+            }
+            _ => {}
+        }
+    }
 }
 
 /// The status of an access review.
@@ -142,3 +181,36 @@ fn selector(selector: &Value) -> String {
 }
 
 const SELF: &str = "selfsubjectaccessreviews";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn selectors_of_a_review() {
+        for (selector, expected) in [
+            (Value::Null, ""),
+            (json!({"rawSelector": "a=b"}), ""),
+            (json!({"requirements": [{"key": "a", "operator": "In", "values": ["b"]}]}), ""),
+            (json!({"requirements": [{"key": "a", "operator": "Later"}]}), ""),
+            (json!({}), "s.requirements: Required value: when s is specified, requirements or rawSelector is required"),
+            (
+                json!({"rawSelector": "a=b", "requirements": [{"key": "a", "operator": "Exists"}]}),
+                "s.rawSelector: Invalid value: \"a=b\": may not specified at the same time as requirements",
+            ),
+            (
+                json!({"requirements": [{"key": "a", "operator": "In"}]}),
+                "s.requirements[0].values: Required value: must be specified when `operator` is 'In' or 'NotIn'",
+            ),
+            (
+                json!({"requirements": [{"operator": "Exists", "values": ["b"]}]}),
+                "s.requirements[0].key: Required value: must be specified; s.requirements[0].values: Forbidden: may not be specified \
+                 when `operator` is 'Exists' or 'DoesNotExist'",
+            ),
+        ] {
+            let mut faults = Vec::new();
+            check_selector(&selector, "s", &mut faults);
+            assert_eq!(faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "), expected);
+        }
+    }
+}
