@@ -11,6 +11,8 @@ use serde_json::Value;
 use super::catalog::Kind;
 use crate::status::{Cause, Details, Status};
 
+pub(crate) use crate::request::quote as quoted;
+
 /// What a refusal is about: a group, a plural or a kind, and a name (empty while there is none).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Subject<'a> {
@@ -234,41 +236,34 @@ pub(crate) fn plain(message: impl Into<String>) -> Status {
     Status::new(StatusCode::INTERNAL_SERVER_ERROR, "", message)
 }
 
-/// A value as a field error prints it: strings quoted as Go does, everything else as JSON.
+/// A value as a field error prints it: strings quoted as Go does, everything else as the JSON that Go writes.
 pub(crate) fn printed(value: &Value) -> String {
-    match value {
-        Value::String(text) => quoted(text),
-        other => other.to_string(),
-    }
+    let Value::String(text) = value else { return escaped(value.to_string()) };
+    quoted(text)
 }
 
-/// Go's `%q` of a string.
-pub(crate) fn quoted(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 2);
-    out.push('"');
-    for character in text.chars() {
-        match character {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\u{7}' => out.push_str("\\a"),
-            '\u{8}' => out.push_str("\\b"),
-            '\u{b}' => out.push_str("\\v"),
-            '\u{c}' => out.push_str("\\f"),
-            low if (low as u32) < 0x20 || low as u32 == 0x7f => out.push_str(&format!("\\x{:02x}", low as u32)),
-            high if high.is_control() => out.push_str(&format!("\\u{:04x}", high as u32)),
-            plain => out.push(plain),
+/// JSON as Go writes it: nothing in its strings can end a script.
+pub(crate) fn escaped(json: String) -> String {
+    if !json.contains(ENDING) {
+        return json;
+    }
+    let mut out = String::with_capacity(json.len() + 16);
+    for character in json.chars() {
+        if ENDING.contains(&character) {
+            out.push_str(&format!("\\u{:04x}", u32::from(character)));
+        } else {
+            out.push(character);
         }
     }
-    out.push('"');
     out
 }
 
 fn with_detail(head: &str, detail: &str) -> String {
     if detail.is_empty() { head.to_owned() } else { format!("{head}: {detail}") }
 }
+
+/// What Go's JSON has no plain form for.
+const ENDING: [char; 5] = ['<', '>', '&', '\u{2028}', '\u{2029}'];
 
 /// Errors that one refusal tells.
 pub(crate) const MOST: usize = 1000;

@@ -20,8 +20,8 @@ use std::sync::Arc;
 
 pub use asked::{Asked, assert};
 pub use certificate::{
-    Authorities, AuthorityError, CertificateError, Expired, Limit, Requested, Revocation, RevocationError, Summary, requested,
-    summarise,
+    Authorities, AuthorityError, CertificateError, Expired, Limit, Requested, Revocation, RevocationError, Summary,
+    is_certificate, request_fault, requested, summarise,
 };
 pub(crate) use certificate::{certificates, issuer_parts};
 pub use denylist::Denylist;

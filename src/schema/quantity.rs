@@ -3,6 +3,8 @@
 use std::cmp::Ordering;
 use std::fmt;
 
+use serde_json::Value;
+
 /// An amount, exact to a nano.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quantity {
@@ -55,6 +57,15 @@ impl Quantity {
         Self::read(text).map(|(quantity, _)| quantity)
     }
 
+    /// Reads a value: a text, or a number as it was written; `None` for what is no quantity.
+    pub fn of(value: &Value) -> Option<Self> {
+        match value {
+            Value::String(text) => Self::parse(text).ok(),
+            Value::Number(number) => Self::parse(&number.to_string()).ok(),
+            _ => None,
+        }
+    }
+
     /// A whole number.
     pub fn whole(number: i64) -> Self {
         Self { mantissa: number.into(), exponent: 0, format: Format::Decimal }
@@ -80,6 +91,16 @@ impl Quantity {
         self.mantissa == 0
     }
 
+    /// Whether it is a whole number of units.
+    pub fn is_whole(self) -> bool {
+        self.exponent >= 0 || power(-self.exponent).is_some_and(|power| self.mantissa % power == 0) || self.mantissa == 0
+    }
+
+    /// Whether it is as much, however it is printed.
+    pub fn equals(self, other: Self) -> bool {
+        self.partial_cmp(&other) == Some(Ordering::Equal)
+    }
+
     /// Whether it is less than nothing.
     pub fn is_negative(self) -> bool {
         self.mantissa < 0
@@ -98,6 +119,13 @@ impl Quantity {
         let (mantissa, exponent) = round(self.mantissa, self.exponent, -3);
         let value = power(exponent + 3).and_then(|power| mantissa.checked_mul(power))?;
         i64::try_from(value).ok()
+    }
+
+    /// The billionths, rounded up; what is beyond all bounds is at them.
+    pub fn nanos(self) -> i128 {
+        let (mantissa, exponent) = round(self.mantissa, self.exponent, NANO);
+        let all = power(exponent - NANO).and_then(|power| mantissa.checked_mul(power));
+        all.unwrap_or(if mantissa < 0 { i128::MIN } else { i128::MAX })
     }
 
     /// The same amount below nothing.
@@ -234,10 +262,16 @@ impl<'a> Parts<'a> {
 
     fn slow(&self, suffix: &Suffix) -> Result<Quantity, QuantityError> {
         let fraction = self.fraction.trim_end_matches('0');
+        if suffix.format == Format::Binary && self.whole.len() > 19 {
+            return Ok(if self.negative { MOST.negated() } else { MOST });
+        }
         let number: i128 = [self.whole, fraction].concat().parse().map_err(|_| QuantityError::Number)?;
         let places = i32::try_from(fraction.len()).map_err(|_| QuantityError::Number)?;
         let (number, exponent) = match suffix.format {
-            Format::Binary => (number.checked_mul(1_i128 << suffix.exponent).ok_or(QuantityError::Number)?, -places),
+            Format::Binary => match number.checked_mul(1_i128 << suffix.exponent) {
+                Some(number) => (number, -places),
+                None => return Ok(if self.negative { MOST.negated() } else { MOST }),
+            },
             _ => (number, suffix.exponent.checked_sub(places).ok_or(QuantityError::Number)?),
         };
         let (mantissa, exponent) = round(number, exponent, NANO);
@@ -304,7 +338,7 @@ mod tests {
             0.0001=100u 0.1n=1n 1024Mi=1Gi 1.5Gi=1536Mi 1.25Mi=1280Ki 0.5Ki=512 1000Ki=1000Ki 1e9=1e9 1000000000=1G 1024=1024 \
             1048576Ki=1Gi 9Ei=9223372036854775807 1.500=1.500 0100m=0100m +2=+2 0=0 0m=0 -0=0 0Ki=0 -1000m=-1 -1.5Gi=-1536Mi \
             1.=1. .5=500m 1E=1E 1e=! 100000E=100e21 8Ki=8Ki 16384Ki=16Mi 0.1Ki=102400m 1e-3=1e-3 10e-4=1e-3 1e-10=1e-9 \
-            12345678901234567890=12345678901234567890 1.0000000001=1000000001n 123456789012345678901234567890n=123456789012345678901234567890n \
+            99999999999999999999Ei=9223372036854775807 12345678901234567890=12345678901234567890 1.0000000001=1000000001n 123456789012345678901234567890n=123456789012345678901234567890n \
             1e100=10e99 10e99=10e99";
         for row in rows.split_whitespace() {
             let (text, wanted) = row.split_once('=').unwrap();
@@ -313,6 +347,53 @@ mod tests {
                 Err(_) => "!".to_owned(),
             };
             assert_eq!(printed, wanted, "{text}");
+        }
+    }
+
+    /// Numbers that come again with every run.
+    fn texts() -> Vec<String> {
+        let mut state = 42_u64;
+        let mut next = move |below: u64| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) % below
+        };
+        let suffixes = ["", "n", "u", "m", "k", "M", "G", "T", "P", "E", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei", "e3", "e-2", "E5"];
+        let mut text = || {
+            let sign = ["", "-", "+"][next(3) as usize];
+            let (digits, places) = (10_u64.pow(next(10) as u32 + 1), next(4) as usize);
+            let (whole, fraction) = (next(digits), next(10_u64.pow(places as u32)));
+            let fraction = if places == 0 { String::new() } else { format!(".{fraction:0places$}") };
+            format!("{sign}{whole}{fraction}{}", suffixes[next(suffixes.len() as u64) as usize])
+        };
+        (0..2000).map(|_| text()).collect()
+    }
+
+    #[test]
+    fn what_is_printed_means_the_same_and_is_printed_the_same() {
+        for text in texts() {
+            let own = Quantity::parse(&text).unwrap();
+            let printed = own.to_string();
+            let again = Quantity::parse(&printed).unwrap();
+            assert!(own.equals(again), "{text} {printed}");
+            assert_eq!(again.to_string(), printed, "{text}");
+            assert_eq!(Quantity::canonical(&printed), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn sums_and_order_are_those_of_numbers() {
+        let texts = texts();
+        for pair in texts.windows(2) {
+            let (one, two) = (Quantity::parse(&pair[0]).unwrap(), Quantity::parse(&pair[1]).unwrap());
+            assert_eq!(one.partial_cmp(&two), Some(one.nanos().cmp(&two.nanos())), "{pair:?}");
+            let sum = one.plus(two).unwrap();
+            assert_eq!(sum.nanos(), one.nanos() + two.nanos(), "{pair:?}");
+            assert!(sum.equals(two.plus(one).unwrap()), "{pair:?}");
+            assert!(sum.plus(two.negated()).unwrap().equals(one), "{pair:?}");
+            let up = one.round_up(-3);
+            assert!(if one.is_negative() { up <= one } else { up >= one }, "{pair:?}");
+            assert_eq!(up.equals(one), one.nanos() % 1_000_000 == 0, "{pair:?}");
+            assert_eq!(one.is_whole(), one.nanos() % 1_000_000_000 == 0, "{pair:?}");
         }
     }
 

@@ -1,26 +1,6 @@
-//! Text in errors, as Go quotes it.
+//! Text and bytes in errors, as Go quotes them.
 
-/// Go's `%q`.
-pub(super) fn quote(text: &str) -> String {
-    let mut quoted = String::with_capacity(text.len() + 2);
-    quoted.push('"');
-    for character in text.chars() {
-        match character {
-            '\'' => quoted.push('\''),
-            '\u{7}' => quoted.push_str("\\a"),
-            '\u{8}' => quoted.push_str("\\b"),
-            '\u{c}' => quoted.push_str("\\f"),
-            '\u{b}' => quoted.push_str("\\v"),
-            '"' | '\\' | '\n' | '\r' | '\t' => quoted.extend(character.escape_debug()),
-            _ if (character as u32) < 0x80 && character.is_control() => quoted.push_str(&format!("\\x{:02x}", character as u32)),
-            _ if character.escape_debug().len() == 1 => quoted.push(character),
-            _ if (character as u32) < 0x10000 => quoted.push_str(&format!("\\u{:04x}", character as u32)),
-            _ => quoted.push_str(&format!("\\U{:08x}", character as u32)),
-        }
-    }
-    quoted.push('"');
-    quoted
-}
+pub(super) use crate::request::quote;
 
 /// A byte as Go's JSON scanner names it.
 pub(super) fn quoted(byte: u8) -> String {

@@ -1,5 +1,7 @@
 //! Times as Go reads and prints them.
 
+use crate::request::quote;
+
 /// Seconds and nanoseconds since 1970, UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Instant {
@@ -92,7 +94,7 @@ impl Scan<'_> {
         let nanos = self.fraction()?;
         let offset = self.offset()?;
         if !self.rest.is_empty() {
-            return Err(format!("parsing time {}: extra text: {}", quoted(self.text), quoted(self.rest)));
+            return Err(format!("parsing time {}: extra text: {}", quote(self.text), quote(self.rest)));
         }
         if !(1..=days_in(year, month)).contains(&day) {
             return Err(self.out_of_range("day"));
@@ -155,12 +157,12 @@ impl Scan<'_> {
     }
 
     fn cannot(&self, element: &str) -> String {
-        let (text, layout, rest) = (quoted(self.text), self.layout(), quoted(self.rest));
+        let (text, layout, rest) = (quote(self.text), self.layout(), quote(self.rest));
         format!("parsing time {text} as \"{layout}\": cannot parse {rest} as \"{element}\"")
     }
 
     fn out_of_range(&self, name: &str) -> String {
-        format!("parsing time {}: {name} out of range", quoted(self.text))
+        format!("parsing time {}: {name} out of range", quote(self.text))
     }
 
     fn layout(&self) -> &'static str {
@@ -197,10 +199,6 @@ fn days_in(year: i64, month: i64) -> i64 {
         4 | 6 | 9 | 11 => 30,
         _ => 31,
     }
-}
-
-fn quoted(text: &str) -> String {
-    super::quote::quote(text)
 }
 
 #[cfg(test)]

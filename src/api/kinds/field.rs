@@ -149,6 +149,18 @@ impl<'v, 'p> Field<'v, 'p> {
         }
     }
 
+    /// `path: Invalid value: number: detail`; an absent number is 0.
+    pub(super) fn invalid_number(&self, detail: &str) -> FieldError {
+        FieldError::invalid(self.to_string(), &Value::from(self.count()), detail)
+    }
+
+    /// `path: Too long: may not be more than N bytes`, when the text is longer.
+    pub(super) fn at_most_bytes(&self, most: usize, errors: &mut Vec<FieldError>) {
+        if self.text().len() > most {
+            errors.push(self.too_long(most));
+        }
+    }
+
     /// `path: Forbidden: detail`
     pub(super) fn forbidden(&self, detail: &str) -> FieldError {
         FieldError::forbidden(self.to_string(), detail)
@@ -189,7 +201,10 @@ impl<'v, 'p> Field<'v, 'p> {
 
     /// `path: Duplicate value: value`
     pub(super) fn duplicate(&self) -> FieldError {
-        FieldError::duplicate(self.to_string(), self.value)
+        match self.value {
+            Value::Null => self.duplicate_of(""),
+            value => FieldError::duplicate(self.to_string(), value),
+        }
     }
 
     /// `path: Not found: value`
@@ -375,41 +390,11 @@ pub(super) fn is_full(errors: &[FieldError]) -> bool {
     errors.len() >= error::MOST
 }
 
-/// A text that must be there; its value.
-pub(super) fn required<'a>(value: &'a Value, path: &str, errors: &mut Vec<FieldError>) -> &'a str {
-    let text = value.as_str().unwrap_or("");
-    if text.is_empty() {
-        errors.push(FieldError::required(path, ""));
-    }
-    text
-}
-
-/// A text that, when it is there, is one of a closed set.
-pub(super) fn one_of(value: &Value, path: &str, set: &[&str], errors: &mut Vec<FieldError>) {
-    let text = value.as_str().unwrap_or("");
-    if !text.is_empty() && !set.contains(&text) {
-        errors.push(FieldError::unsupported(path, value, set));
-    }
-}
-
 /// A value that does not change.
 pub(super) fn immutable(new: &Value, old: &Value, path: &str, errors: &mut Vec<FieldError>) {
     if new != old {
         errors.push(FieldError::invalid(path, new, "field is immutable"));
     }
-}
-
-/// A number that, when it is there, is greater than nothing.
-pub(super) fn positive(value: &Value, path: &str, errors: &mut Vec<FieldError>) {
-    if value.as_i64().is_some_and(|number| number <= 0) {
-        errors.push(FieldError::invalid(path, value, "must be greater than 0"));
-    }
-}
-
-/// The items of a list, with the path of each.
-pub(super) fn items<'a>(list: &'a Value, path: &str) -> impl Iterator<Item = (String, &'a Value)> {
-    let path = path.to_owned();
-    list.as_array().into_iter().flatten().enumerate().map(move |(index, item)| (format!("{path}[{index}]"), item))
 }
 
 /// The members of a map.
@@ -430,32 +415,6 @@ pub(crate) fn is_empty(value: &Value) -> bool {
         Value::Array(list) => list.is_empty(),
         Value::Object(map) => map.is_empty(),
         Value::Bool(_) | Value::Number(_) => false,
-    }
-}
-
-/// The faults of a label selector.
-pub(super) fn selector(selector: &Value, path: &str, errors: &mut Vec<FieldError>) {
-    crate::api::meta::check_labels(&selector["matchLabels"], &format!("{path}.matchLabels"), errors);
-    for (path, term) in items(&selector["matchExpressions"], &format!("{path}.matchExpressions")) {
-        let values = !is_empty(&term["values"]);
-        match term["operator"].as_str().unwrap_or("") {
-            "In" | "NotIn" if !values => {
-                let detail = "must be specified when `operator` is 'In' or 'NotIn'";
-                errors.push(FieldError::required(format!("{path}.values"), detail));
-            }
-            "Exists" | "DoesNotExist" if values => {
-                let detail = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'";
-                errors.push(FieldError::forbidden(format!("{path}.values"), detail));
-            }
-            "In" | "NotIn" | "Exists" | "DoesNotExist" => {}
-            _ => {
-                let detail = "not a valid selector operator";
-                errors.push(FieldError::invalid(format!("{path}.operator"), &term["operator"], detail));
-            }
-        }
-        let key = term["key"].as_str().unwrap_or("");
-        let faults = name::qualified(key);
-        errors.extend(faults.iter().map(|fault| FieldError::invalid_text(format!("{path}.key"), key, fault)));
     }
 }
 

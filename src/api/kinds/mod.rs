@@ -4,11 +4,14 @@
 
 mod account;
 mod address;
-mod cluster;
+mod admissionregistration;
+mod aggregation;
+mod autoscaling;
 mod config;
 mod default;
 mod event;
 mod field;
+mod flowcontrol;
 mod follow;
 mod format;
 mod internal;
@@ -20,10 +23,14 @@ mod network;
 mod node;
 mod pod;
 mod policy;
+mod priority;
 mod quantity;
 mod quota;
 mod rbac;
+mod resource;
+mod runtime;
 mod secret;
+mod selector;
 mod service;
 mod signing;
 mod storage;
@@ -33,7 +40,9 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod update;
+mod url;
 mod workload;
+mod write;
 
 use serde_json::Value;
 
@@ -47,6 +56,7 @@ use crate::policy::Permit;
 use crate::request::DeleteOptions;
 use crate::status::Status;
 use update::Step;
+use write::{Rules, Write};
 
 pub(crate) use field::{is_empty, selects};
 pub(crate) use follow::{dangling, follow, follow_all};
@@ -132,6 +142,7 @@ pub(crate) fn prepare_create(kind: &Kind, permit: &Permit, new: &mut Value) {
         ("", "podtemplates") => drop_disabled(new, "/template/spec", &Value::Null),
         ("batch", "cronjobs") => drop_disabled(new, "/spec/jobTemplate/spec/template/spec", &Value::Null),
         ("certificates.k8s.io", "certificatesigningrequests") => signing::prepare_create(permit, new),
+        ("resource.k8s.io", "resourceslices") => resource::prepare(new, &Value::Null),
         _ => {}
     }
 }
@@ -171,6 +182,8 @@ pub(crate) fn prepare_update(kind: &Kind, part: Part, new: &mut Value, old: &Val
         ("discovery.k8s.io", "endpointslices") => network::drop_topology(new, Some(old)),
         ("storage.k8s.io", "csidrivers") => storage::prepare_driver(new, Some(old)),
         ("certificates.k8s.io", "certificatesigningrequests") => signing::prepare_update(part, new, old),
+        ("resource.k8s.io", "resourceslices") => resource::prepare(new, old),
+        ("resource.k8s.io", "resourceclaims") if part == Part::Status => resource::prepare_status(new, old),
         _ => {}
     }
     strategy::count(kind, part, new, old);
@@ -178,6 +191,9 @@ pub(crate) fn prepare_update(kind: &Kind, part: Part, new: &mut Value, old: &Val
 
 /// The faults of a new object.
 pub(crate) fn check_create(kind: &Kind, new: &Value) -> Vec<FieldError> {
+    if let Some(rules) = rules(kind) {
+        return Write::create(kind, new).check(rules);
+    }
     let mut errors = Vec::new();
     match (kind.group.as_str(), kind.plural.as_str()) {
         ("", "pods") => pod::check_create(new, &mut errors),
@@ -203,6 +219,9 @@ pub(crate) fn check_update(kind: &Kind, part: Part, new: &Value, old: &Value) ->
     if part == Part::Binding {
         return Vec::new();
     }
+    if let Some(rules) = rules(kind) {
+        return Write { kind, part, new, old }.check(rules);
+    }
     let mut errors = meta::check_any(new, kind.namespaced);
     errors.extend(meta::check_update(new, old));
     match (kind.group.as_str(), kind.plural.as_str()) {
@@ -211,12 +230,6 @@ pub(crate) fn check_update(kind: &Kind, part: Part, new: &Value, old: &Value) ->
         ("batch", "cronjobs") => job::check_cron_update(part, (new, old), &mut errors),
         ("apps", _) | ("", "replicationcontrollers" | "podtemplates") => {
             workload::check_update(kind, part, (new, old), &mut errors);
-        }
-        ("certificates.k8s.io", "certificatesigningrequests") => {
-            errors.extend(meta::check(new, name_rule(kind), kind.namespaced));
-            signing::check(new, &mut errors);
-            signing::check_change(part, new, old, &mut errors);
-            errors.extend(meta::check_change(new, old));
         }
         _ => {
             for step in update::steps(kind, part) {
@@ -237,6 +250,23 @@ fn check_step(step: Step, (kind, part): (&Kind, Part), (new, old): (&Value, &Val
     }
 }
 
+/// The rules of a kind that tells all its faults itself, on create and on every update.
+fn rules(kind: &Kind) -> Option<Rules> {
+    Some(match (kind.group.as_str(), kind.plural.as_str()) {
+        ("rbac.authorization.k8s.io", _) => rbac::check,
+        ("admissionregistration.k8s.io", _) => admissionregistration::check,
+        ("autoscaling", "horizontalpodautoscalers") => autoscaling::check,
+        ("policy", "poddisruptionbudgets") => policy::check,
+        ("certificates.k8s.io", "certificatesigningrequests") => signing::check,
+        ("flowcontrol.apiserver.k8s.io", _) => flowcontrol::check,
+        ("resource.k8s.io", _) => resource::check,
+        ("apiregistration.k8s.io", "apiservices") => aggregation::check,
+        ("scheduling.k8s.io", "priorityclasses") => priority::check,
+        ("node.k8s.io", "runtimeclasses") => runtime::check,
+        _ => return None,
+    })
+}
+
 /// Rules of an object by itself.
 fn check(kind: &Kind, (new, old): (&Value, Option<&Value>), errors: &mut Vec<FieldError>) {
     match (kind.group.as_str(), kind.plural.as_str()) {
@@ -253,27 +283,19 @@ fn check(kind: &Kind, (new, old): (&Value, Option<&Value>), errors: &mut Vec<Fie
         ("", "limitranges") => limit::check(new, errors),
         ("apps", _) | ("", "replicationcontrollers" | "podtemplates") => workload::check(kind, new, None, errors),
         ("batch", "cronjobs") => job::check_cron(new, errors),
-        ("rbac.authorization.k8s.io", _) => rbac::check(kind, new, errors),
         ("coordination.k8s.io", "leases") => lease::check(new, errors),
-        ("scheduling.k8s.io", "priorityclasses") => cluster::check_priority(new, errors),
         ("storage.k8s.io", "storageclasses") => storage::check_class(new, errors),
         ("storage.k8s.io", "volumeattributesclasses") => storage::check_attributes(new, errors),
         ("storage.k8s.io", "volumeattachments") => storage::check_attachment(new, old, errors),
         ("storage.k8s.io", "csidrivers") => storage::check_driver(new, errors),
         ("storage.k8s.io", "csinodes") => storage::check_node(new, errors),
         ("storage.k8s.io", "csistoragecapacities") => storage::check_capacity(new, errors),
-        ("node.k8s.io", "runtimeclasses") => cluster::check_runtime(new, errors),
-        ("apiregistration.k8s.io", "apiservices") => cluster::check_api_service(new, errors),
-        ("flowcontrol.apiserver.k8s.io", "prioritylevelconfigurations") => cluster::check_level(new, errors),
-        ("certificates.k8s.io", "certificatesigningrequests") => signing::check(new, errors),
         ("discovery.k8s.io", "endpointslices") => network::check_slice(new, old, errors),
         ("networking.k8s.io", "ingresses") => network::check_ingress(new, old, errors),
         ("networking.k8s.io", "ingressclasses") => network::check_class(new, errors),
         ("networking.k8s.io", "networkpolicies") => network::check_policy(new, old, errors),
         ("networking.k8s.io", "ipaddresses") => network::check_address(new, errors),
         ("networking.k8s.io", "servicecidrs") => network::check_range(new, errors),
-        ("policy", "poddisruptionbudgets") => policy::check_budget(new, errors),
-        ("autoscaling", "horizontalpodautoscalers") => policy::check_autoscaler(new, errors),
         _ => {}
     }
 }
@@ -290,15 +312,12 @@ fn check_change(kind: &Kind, part: Part, (new, old): (&Value, &Value), errors: &
         ("", "resourcequotas") => quota::check_change(new, old, errors),
         ("", "nodes") => node::check_change(new, old, errors),
         ("events.k8s.io", "events") => event::check_change(kind, (new, old), errors),
-        ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings") => rbac::check_change(new, old, errors),
-        ("scheduling.k8s.io", "priorityclasses") => cluster::check_priority_change(new, old, errors),
         ("storage.k8s.io", "storageclasses") => storage::check_class_change(new, old, errors),
         ("storage.k8s.io", "volumeattributesclasses") => storage::check_attributes_change(new, old, errors),
         ("storage.k8s.io", "volumeattachments") => storage::check_attachment_change(new, old, errors),
         ("storage.k8s.io", "csidrivers") => storage::check_driver_change(new, old, errors),
         ("storage.k8s.io", "csinodes") => storage::check_node_change(new, old, errors),
         ("storage.k8s.io", "csistoragecapacities") => storage::check_capacity_change(new, old, errors),
-        ("node.k8s.io", "runtimeclasses") => field::immutable(&new["handler"], &old["handler"], "handler", errors),
         ("discovery.k8s.io", "endpointslices") => {
             field::immutable(&new["addressType"], &old["addressType"], "addressType", errors);
         }
@@ -396,9 +415,10 @@ fn drop_disabled(new: &mut Value, place: &str, old: &Value) {
 fn name_rule(kind: &Kind) -> NameRule {
     match (kind.group.as_str(), kind.plural.as_str()) {
         ("", "namespaces" | "services") => name::label,
-        ("rbac.authorization.k8s.io", _) => name::segment,
-        ("apiregistration.k8s.io", _) => name::segment,
         ("networking.k8s.io", "ipaddresses") => address::strict,
         _ => name::subdomain,
     }
 }
+
+#[cfg(test)]
+mod group_tests;

@@ -1,57 +1,70 @@
-//! PodDisruptionBudgets and HorizontalPodAutoscalers.
+//! PodDisruptionBudgets.
 
 use serde_json::Value;
 
-use super::field::{is_empty, positive, required, selector};
+use super::Part;
+use super::field::Field;
+use super::internal;
+use super::selector::{self, Values};
+use super::write::Write;
 use crate::api::error::FieldError;
+use crate::api::meta::name;
 
-pub(super) fn check_budget(new: &Value, errors: &mut Vec<FieldError>) {
-    let spec = &new["spec"];
-    if !spec["minAvailable"].is_null() && !spec["maxUnavailable"].is_null() {
-        errors.push(FieldError::invalid("spec", spec, "minAvailable and maxUnavailable cannot be both set"));
+pub(super) fn check(write: &Write<'_>, errors: &mut Vec<FieldError>) {
+    let root = write.root();
+    if write.part == Part::Status {
+        check_status(&root.at("status"), errors);
+        return;
     }
-    for member in ["minAvailable", "maxUnavailable"] {
-        let path = format!("spec.{member}");
-        match &spec[member] {
-            Value::Number(number) if number.as_i64().is_some_and(|number| number < 0) => {
-                errors.push(FieldError::invalid(path, &spec[member], "must be greater than or equal to 0"));
-            }
-            Value::String(text) => check_percent(text, &path, errors),
-            _ => {}
+    let spec = root.at("spec");
+    if !spec.at("minAvailable").is_absent() && !spec.at("maxUnavailable").is_absent() {
+        let shown = internal::print("PodDisruptionBudgetSpec", spec.value());
+        errors.push(spec.invalid_as(&shown, "minAvailable and maxUnavailable cannot be both set"));
+    }
+    share(&spec.at("minAvailable"), errors);
+    share(&spec.at("maxUnavailable"), errors);
+    let old = &write.old["spec"];
+    let values = if has_bad_value(&old["selector"]) { Values::Any } else { Values::Labels };
+    selector::check(&spec.at("selector"), values, errors);
+    let policy = spec.at("unhealthyPodEvictionPolicy");
+    if !policy.is_absent() && !POLICIES.contains(&policy.text()) {
+        errors.push(policy.unsupported(&POLICIES));
+    }
+}
+
+/// The faults of a count or a percentage.
+fn share(amount: &Field<'_, '_>, errors: &mut Vec<FieldError>) {
+    let Value::String(text) = amount.value() else {
+        amount.not_negative(errors);
+        return;
+    };
+    match text.strip_suffix('%').filter(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())) {
+        None => errors.push(amount.invalid(PERCENT)),
+        Some(digits)
+            if digits.trim_start_matches('0').parse::<u64>().unwrap_or(if digits.contains(|c| c != '0') { 101 } else { 0 })
+                > 100 =>
+        {
+            errors.push(amount.invalid("must not be greater than 100%"));
         }
+        Some(_) => {}
     }
-    selector(&spec["selector"], "spec.selector", errors);
 }
 
-pub(super) fn check_autoscaler(new: &Value, errors: &mut Vec<FieldError>) {
-    let spec = &new["spec"];
-    if is_empty(&spec["maxReplicas"]) && !spec["maxReplicas"].is_number() {
-        errors.push(FieldError::invalid("spec.maxReplicas", &Value::from(0), "must be greater than 0"));
+fn check_status(status: &Field<'_, '_>, errors: &mut Vec<FieldError>) {
+    selector::conditions(&status.at("conditions"), errors);
+    for member in ["disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods"] {
+        status.at(member).not_negative(errors);
     }
-    positive(&spec["maxReplicas"], "spec.maxReplicas", errors);
-    positive(&spec["minReplicas"], "spec.minReplicas", errors);
-    if let (Some(least), Some(most)) = (spec["minReplicas"].as_i64(), spec["maxReplicas"].as_i64())
-        && most < least
-    {
-        errors.push(FieldError::invalid(
-            "spec.maxReplicas",
-            &spec["maxReplicas"],
-            "must be greater than or equal to `minReplicas`",
-        ));
-    }
-    required(&spec["scaleTargetRef"]["kind"], "spec.scaleTargetRef.kind", errors);
-    required(&spec["scaleTargetRef"]["name"], "spec.scaleTargetRef.name", errors);
 }
 
-fn check_percent(text: &str, path: &str, errors: &mut Vec<FieldError>) {
-    let number = text.strip_suffix('%').and_then(|digits| digits.parse::<u32>().ok());
-    match number {
-        Some(number) if number <= 100 => {}
-        Some(_) => errors.push(FieldError::invalid_text(path, text, "must not be greater than 100%")),
-        None => {
-            let fault = "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used \
-                         for validation is '[0-9]+%')";
-            errors.push(FieldError::invalid_text(path, text, fault));
-        }
-    }
+/// Whether a stored selector compares with what can be no label's value.
+pub(super) fn has_bad_value(selector: &Value) -> bool {
+    let terms = selector["matchExpressions"].as_array().into_iter().flatten();
+    let values = terms.flat_map(|term| term["values"].as_array().into_iter().flatten());
+    values.filter_map(Value::as_str).any(|value| !name::label_value(value).is_empty())
 }
+
+const POLICIES: [&str; 2] = ["AlwaysAllow", "IfHealthyBudget"];
+
+const PERCENT: &str = "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for \
+                       validation is '[0-9]+%')";

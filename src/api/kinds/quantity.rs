@@ -1,50 +1,55 @@
-//! Quantities as numbers, to compare them: `500m` is half of `1`.
+//! Names and amounts of resources.
+
+use crate::api::meta::name;
+use crate::schema::quantity::Quantity;
 
 /// The value in thousand-millionths; `None` for what is no quantity. Saturates.
 pub(crate) fn nanos(text: &str) -> Option<i128> {
-    let split = text.find(|character: char| !matches!(character, '0'..='9' | '.' | '+' | '-')).unwrap_or(text.len());
-    let (number, suffix) = text.split_at(split);
-    let (negative, number) = match number.strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => (false, number.strip_prefix('+').unwrap_or(number)),
-    };
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    if whole.is_empty() && fraction.is_empty() || !(whole.bytes().chain(fraction.bytes())).all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    let digits: i128 = format!("{whole}{}", &fraction[..fraction.len().min(18)]).parse().ok()?;
-    let places = i32::try_from(fraction.len().min(18)).ok()?;
-    let value = scale(digits, suffix, places)?;
-    Some(if negative { -value } else { value })
+    Quantity::parse(text).ok().map(Quantity::nanos)
 }
 
-fn scale(digits: i128, suffix: &str, places: i32) -> Option<i128> {
-    if let Some(power) = ["Ki", "Mi", "Gi", "Ti", "Pi", "Ei"].iter().position(|known| *known == suffix) {
-        let factor = 1i128 << (10 * (power + 1));
-        return Some(tens(digits.saturating_mul(factor), 9 - places));
+/// Why a container can have no resource of this name.
+pub(super) fn name_faults(resource: &str) -> Vec<String> {
+    let mut faults = name::qualified(resource);
+    let known = faults.is_empty();
+    if let Some((domain, _)) = resource.split_once('/') {
+        let native = domain == "kubernetes.io" || domain.ends_with(".kubernetes.io");
+        let quota = name::qualified(&format!("requests.{resource}"));
+        if !native && (resource.starts_with("requests.") || !quota.is_empty()) {
+            faults.push("doesn't follow extended resource name standard".to_owned());
+        }
+    } else if !is_of_container(resource) {
+        if known && !is_standard(resource) {
+            faults.push("must be a standard resource type or fully qualified".to_owned());
+        }
+        faults.push("must be a standard resource for containers".to_owned());
     }
-    let exponent = match suffix {
-        "n" => -9,
-        "u" => -6,
-        "m" => -3,
-        "" => 0,
-        "k" => 3,
-        "M" => 6,
-        "G" => 9,
-        "T" => 12,
-        "P" => 15,
-        "E" => 18,
-        other => other.strip_prefix(['e', 'E'])?.parse::<i32>().ok()?.clamp(-40, 40),
-    };
-    Some(tens(digits, exponent + 9 - places))
+    faults
 }
 
-/// Times a power of ten; fractions are rounded up.
-fn tens(value: i128, exponent: i32) -> i128 {
-    let Ok(power) = u32::try_from(exponent.abs()) else { return value };
-    let factor = 10i128.saturating_pow(power.min(38));
-    if exponent >= 0 { value.saturating_mul(factor) } else { value.saturating_add(factor - 1) / factor }
+fn is_of_container(resource: &str) -> bool {
+    matches!(resource, "cpu" | "memory" | "ephemeral-storage") || resource.starts_with("hugepages-")
 }
+
+/// Whether a quota knows a resource of this name.
+fn is_standard(resource: &str) -> bool {
+    resource.strip_prefix("requests.").is_some_and(|own| is_of_container(own) || own == "storage")
+        || resource.strip_prefix("limits.").is_some_and(is_of_container)
+        || STANDARD.contains(&resource)
+}
+
+const STANDARD: [&str; 10] = [
+    "pods",
+    "resourcequotas",
+    "services",
+    "replicationcontrollers",
+    "secrets",
+    "configmaps",
+    "persistentvolumeclaims",
+    "storage",
+    "services.nodeports",
+    "services.loadbalancers",
+];
 
 #[cfg(test)]
 mod tests {
@@ -61,11 +66,19 @@ mod tests {
             ("1e3", Some(1_000_000_000_000)),
             ("-1", Some(-1_000_000_000)),
             ("1n", Some(1)),
+            ("1e100", Some(i128::MAX)),
             ("", None),
             ("x", None),
             ("1x", None),
         ] {
             assert_eq!(nanos(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn names() {
+        for (resource, count) in [("cpu", 0), ("hugepages-2Mi", 0), ("example.com/x", 0), ("foo", 2), ("pods", 1), ("-x", 2)] {
+            assert_eq!(name_faults(resource).len(), count, "{resource}");
         }
     }
 }

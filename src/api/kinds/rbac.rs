@@ -1,44 +1,45 @@
 //! Roles and bindings: the form of rules and subjects, and the role of a binding, which does not change.
 
-use serde_json::{Value, json};
-
-use super::field::{is_empty, items, one_of, required};
-use crate::api::catalog::Kind;
+use super::field::Field;
+use super::internal;
+use super::selector::{self, Values};
+use super::write::{Write, same};
 use crate::api::error::FieldError;
+use crate::api::meta::name;
 
-pub(super) fn check(kind: &Kind, new: &Value, errors: &mut Vec<FieldError>) {
-    match kind.plural.as_str() {
+pub(super) fn check(write: &Write<'_>, errors: &mut Vec<FieldError>) {
+    write.metadata(name::segment, errors);
+    let root = write.root();
+    match write.kind.plural.as_str() {
         "roles" | "clusterroles" => {
-            for (path, rule) in items(&new["rules"], "rules") {
-                check_rule(rule, &path, kind.namespaced, errors);
+            root.at("rules").items().for_each(|rule| check_rule(&rule, write.kind.namespaced, errors));
+            if !root.at("aggregationRule").is_absent() {
+                check_aggregation(write, &root.at("aggregationRule").at("clusterRoleSelectors"), errors);
+            }
+            write.change(errors);
+        }
+        _ => {
+            check_binding(&root, write.kind.namespaced, errors);
+            write.change(errors);
+            let role = root.at("roleRef");
+            if !write.is_create() && !same(role.value(), &write.old["roleRef"]) {
+                errors.push(role.invalid_as(&internal::print("RoleRef", role.value()), "cannot change roleRef"));
             }
         }
-        _ => check_binding(new, kind.namespaced, errors),
     }
 }
 
-pub(super) fn check_change(new: &Value, old: &Value, errors: &mut Vec<FieldError>) {
-    let (own, stored) = (&new["roleRef"], &old["roleRef"]);
-    if own != stored {
-        let shown = json!({"APIGroup": own["apiGroup"], "Kind": own["kind"], "Name": own["name"]});
-        errors.push(FieldError::invalid("roleRef", &shown, "cannot change roleRef"));
+fn check_rule(rule: &Field<'_, '_>, namespaced: bool, errors: &mut Vec<FieldError>) {
+    if rule.at("verbs").is_empty() {
+        errors.push(rule.at("verbs").required("verbs must contain at least one value"));
     }
-}
-
-fn check_rule(rule: &Value, path: &str, namespaced: bool, errors: &mut Vec<FieldError>) {
-    if is_empty(&rule["verbs"]) {
-        errors.push(FieldError::required(format!("{path}.verbs"), "verbs must contain at least one value"));
-    }
-    let resources = ["apiGroups", "resources", "resourceNames"].iter().any(|member| !is_empty(&rule[*member]));
-    if !is_empty(&rule["nonResourceURLs"]) {
-        let path = format!("{path}.nonResourceURLs");
+    let paths = rule.at("nonResourceURLs");
+    if !paths.is_empty() {
         if namespaced {
-            let fault = "namespaced rules cannot apply to non-resource URLs";
-            errors.push(FieldError::invalid(&path, &rule["nonResourceURLs"], fault));
+            errors.push(paths.invalid("namespaced rules cannot apply to non-resource URLs"));
         }
-        if resources {
-            let fault = "rules cannot apply to both regular resources and non-resource URLs";
-            errors.push(FieldError::invalid(&path, &rule["nonResourceURLs"], fault));
+        if ["apiGroups", "resources", "resourceNames"].iter().any(|member| !rule.at(member).is_empty()) {
+            errors.push(paths.invalid("rules cannot apply to both regular resources and non-resource URLs"));
         }
         return;
     }
@@ -46,65 +47,66 @@ fn check_rule(rule: &Value, path: &str, namespaced: bool, errors: &mut Vec<Field
         ("apiGroups", "resource rules must supply at least one api group"),
         ("resources", "resource rules must supply at least one resource"),
     ] {
-        if is_empty(&rule[member]) {
-            errors.push(FieldError::required(format!("{path}.{member}"), detail));
+        if rule.at(member).is_empty() {
+            errors.push(rule.at(member).required(detail));
         }
     }
 }
 
-fn check_binding(new: &Value, namespaced: bool, errors: &mut Vec<FieldError>) {
-    let role = &new["roleRef"];
-    if role["apiGroup"] != GROUP {
-        errors.push(FieldError::unsupported("roleRef.apiGroup", &role["apiGroup"], &[GROUP]));
+fn check_aggregation(write: &Write<'_>, selectors: &Field<'_, '_>, errors: &mut Vec<FieldError>) {
+    if selectors.is_empty() {
+        errors.push(selectors.required("at least one clusterRoleSelector required if aggregationRule is non-nil"));
     }
-    let kinds: &[&str] = if namespaced { &["ClusterRole", "Role"] } else { &["ClusterRole"] };
-    if !kinds.iter().any(|kind| role["kind"] == *kind) {
-        errors.push(FieldError::unsupported("roleRef.kind", &Value::from(role["kind"].as_str().unwrap_or("")), kinds));
+    let stored = Field::new(&write.old["aggregationRule"]["clusterRoleSelectors"], "");
+    let values = if stored.items().any(|stored| has_bad_value(&stored)) { Values::Any } else { Values::Labels };
+    for selector in selectors.items() {
+        selector::check(&selector, values, errors);
+        if selector::is_faulty(selector.value()) {
+            errors.push(selector.invalid_as("null", "invalid label selector."));
+        }
     }
-    required(&role["name"], "roleRef.name", errors);
-    for (path, subject) in items(&new["subjects"], "subjects") {
-        required(&subject["name"], &format!("{path}.name"), errors);
-        let group = subject["apiGroup"].as_str().unwrap_or("");
-        match subject["kind"].as_str().unwrap_or("") {
-            "ServiceAccount" => {
-                if !group.is_empty() {
-                    errors.push(FieldError::unsupported(format!("{path}.apiGroup"), &subject["apiGroup"], &[""]));
-                }
-                if is_empty(&subject["namespace"]) && !namespaced {
-                    errors.push(FieldError::required(format!("{path}.namespace"), ""));
-                }
+}
+
+/// Whether a stored selector compares with what can be no label's value.
+fn has_bad_value(selector: &Field<'_, '_>) -> bool {
+    let terms = selector.at("matchExpressions");
+    terms.items().any(|term| term.at("values").texts().any(|value| !name::label_value(value).is_empty()))
+}
+
+fn check_binding(binding: &Field<'_, '_>, namespaced: bool, errors: &mut Vec<FieldError>) {
+    let role = binding.at("roleRef");
+    if role.at("apiGroup").text() != GROUP {
+        errors.push(role.at("apiGroup").unsupported(&[GROUP]));
+    }
+    let kinds: &[&str] = if namespaced { &["Role", "ClusterRole"] } else { &["ClusterRole"] };
+    if !kinds.contains(&role.at("kind").text()) {
+        errors.push(role.at("kind").unsupported(kinds));
+    }
+    role.at("name").require(errors);
+    role.at("name").named(name::segment, errors);
+    binding.at("subjects").items().for_each(|subject| check_subject(&subject, namespaced, errors));
+}
+
+fn check_subject(subject: &Field<'_, '_>, namespaced: bool, errors: &mut Vec<FieldError>) {
+    let (own, group) = (subject.at("name"), subject.at("apiGroup"));
+    own.require(errors);
+    match subject.at("kind").text() {
+        "ServiceAccount" => {
+            own.named(name::subdomain, errors);
+            if !group.is_empty() {
+                errors.push(group.unsupported(&[""]));
             }
-            "User" | "Group" => one_of(&subject["apiGroup"], &format!("{path}.apiGroup"), &[GROUP], errors),
-            _ => {
-                let kinds = ["Group", "ServiceAccount", "User"];
-                let kind = Value::from(subject["kind"].as_str().unwrap_or(""));
-                errors.push(FieldError::unsupported(format!("{path}.kind"), &kind, &kinds));
+            if !namespaced {
+                subject.at("namespace").require(errors);
             }
         }
+        "User" | "Group" => {
+            if group.text() != GROUP {
+                errors.push(group.unsupported(&[GROUP]));
+            }
+        }
+        _ => errors.push(subject.at("kind").unsupported(&["ServiceAccount", "User", "Group"])),
     }
 }
 
 const GROUP: &str = "rbac.authorization.k8s.io";
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rules() {
-        let rows = [
-            (json!({"verbs": ["get"], "apiGroups": [""], "resources": ["pods"]}), true, ""),
-            (json!({"verbs": ["get"], "nonResourceURLs": ["/x"]}), false, ""),
-            (json!({"apiGroups": [""], "resources": ["pods"]}), true, "verbs must contain at least one value"),
-            (json!({"verbs": ["get"], "resources": ["pods"]}), true, "at least one api group"),
-            (json!({"verbs": ["get"], "nonResourceURLs": ["/x"]}), true, "namespaced rules cannot apply"),
-        ];
-        for (rule, namespaced, expected) in rows {
-            let mut errors = Vec::new();
-            check_rule(&rule, "rules[0]", namespaced, &mut errors);
-            let all: Vec<String> = errors.iter().map(ToString::to_string).collect();
-            assert_eq!(all.is_empty(), expected.is_empty(), "{all:?}");
-            assert!(all.join(" ").contains(expected), "{all:?}");
-        }
-    }
-}

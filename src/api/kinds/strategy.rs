@@ -36,6 +36,8 @@ pub(super) fn keep_all_but_status(kind: &Kind, new: &mut Value, old: &Value) {
         ("", "pods") => &["ownerReferences", "deletionTimestamp", "deletionGracePeriodSeconds"],
         ("storage.k8s.io", "volumeattachments")
         | ("networking.k8s.io", "servicecidrs")
+        | ("resource.k8s.io", "resourceclaims")
+        | ("apiregistration.k8s.io", "apiservices")
         | (
             "apiextensions.k8s.io" | "storagemigration.k8s.io" | "internal.apiserver.k8s.io" | "admissionregistration.k8s.io",
             _,

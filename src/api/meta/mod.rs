@@ -197,6 +197,11 @@ pub(crate) fn keep(new: &mut Value, old: &Value) {
 
 /// The faults of `metadata`. `namespaced` tells whether a namespace must or must not be there.
 pub(crate) fn check(object: &Value, rule: NameRule, namespaced: bool) -> Vec<FieldError> {
+    check_named(object, &rule, namespaced)
+}
+
+/// The same, where what a name must be depends on the object.
+pub(crate) fn check_named(object: &Value, rule: &dyn Fn(&str) -> Vec<String>, namespaced: bool) -> Vec<FieldError> {
     let metadata = &object["metadata"];
     let mut errors = Vec::new();
     let base = text(object, "generateName");

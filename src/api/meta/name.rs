@@ -37,6 +37,33 @@ pub(crate) fn wildcard(value: &str) -> Vec<String> {
     faults
 }
 
+/// Faults of a DNS-1035 label: versions.
+pub(crate) fn label_1035(value: &str) -> Vec<String> {
+    let mut faults = too_long(value, 63);
+    if !is_label(value) || !value.starts_with(|first: char| first.is_ascii_lowercase()) {
+        faults.push(
+            "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end \
+             with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')"
+                .to_owned(),
+        );
+    }
+    faults
+}
+
+/// Faults of an identifier of C.
+pub(crate) fn c_identifier(value: &str) -> Vec<String> {
+    let mut bytes = value.bytes();
+    let first = bytes.next().is_some_and(|byte| byte.is_ascii_alphabetic() || byte == b'_');
+    if first && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+        return Vec::new();
+    }
+    vec![
+        "a valid C identifier must start with alphabetic character or '_', followed by a string of alphanumeric characters or '_' (e.g. \
+         'my_name',  or 'MY_NAME',  or 'MyName', regex used for validation is '[A-Za-z_][A-Za-z0-9_]*')"
+            .to_owned(),
+    ]
+}
+
 /// Faults of a name that is only a segment of a path: RBAC's.
 pub(crate) fn segment(value: &str) -> Vec<String> {
     match value {

@@ -7,6 +7,7 @@ use super::token::texts;
 use crate::api::catalog::Kind;
 use crate::api::error::{self, FieldError, Subject};
 use crate::api::kinds::is_empty;
+use crate::api::meta::name;
 use crate::policy::{Ask, Decision, Permit, User};
 use crate::request::{Resource, Target};
 use crate::status::Status;
@@ -34,7 +35,7 @@ pub(super) fn check(kind: &Kind, review: &Value) -> Result<(), Status> {
         faults.push(FieldError::invalid_text("spec.user", "", "at least one of user or group must be specified"));
     }
     for member in ["fieldSelector", "labelSelector"] {
-        check_selector(&resource[member], &format!("spec.resourceAttributes.{member}"), &mut faults);
+        check_selector(&resource[member], member, &mut faults);
     }
     let mut metadata = review["metadata"].clone();
     if let Some(members) = metadata.as_object_mut() {
@@ -63,38 +64,47 @@ pub(super) fn check(kind: &Kind, review: &Value) -> Result<(), Status> {
     if faults.is_empty() { Ok(()) } else { Err(error::invalid(subject, &faults)) }
 }
 
-/// The rules of a selector: in one of its two forms, and each requirement whole. Operators that nobody here knows are let through.
-fn check_selector(selector: &Value, path: &str, faults: &mut Vec<FieldError>) {
+/// The faults of a selector that goes with a resource. An operator that is not known is borne: the asker may know it.
+fn check_selector(selector: &Value, member: &str, faults: &mut Vec<FieldError>) {
     if selector.is_null() {
         return;
     }
-    let (raw, requirements) = (&selector["rawSelector"], &selector["requirements"]);
-    match (is_empty(raw), is_empty(requirements)) {
-        (false, false) => {
-            let fault = "may not specified at the same time as requirements";
-            faults.push(FieldError::invalid(format!("{path}.rawSelector"), raw, fault));
-        }
-        (true, true) => {
-            let fault = format!("when {path} is specified, requirements or rawSelector is required");
-            faults.push(FieldError::required(format!("{path}.requirements"), &fault));
-        }
-        _ => {}
+    let path = format!("spec.resourceAttributes.{member}");
+    let (raw, terms) = (&selector["rawSelector"], &selector["requirements"]);
+    if !is_empty(raw) && !is_empty(terms) {
+        faults.push(FieldError::invalid(
+            format!("{path}.rawSelector"),
+            raw,
+            "may not specified at the same time as requirements",
+        ));
     }
-    for (at, term) in requirements.as_array().into_iter().flatten().enumerate() {
-        let path = format!("{path}.requirements[{at}]");
-        if is_empty(&term["key"]) {
+    if is_empty(raw) && is_empty(terms) {
+        let detail = format!("when {path} is specified, requirements or rawSelector is required");
+        faults.push(FieldError::required(format!("{path}.requirements"), &detail));
+    }
+    for (index, term) in terms.as_array().into_iter().flatten().enumerate() {
+        let path = format!("{path}.requirements[{index}]");
+        let (key, values) = (term["key"].as_str().unwrap_or(""), &term["values"]);
+        if member == "fieldSelector" && key.is_empty() {
             faults.push(FieldError::required(format!("{path}.key"), "must be specified"));
         }
-        match (term["operator"].as_str().unwrap_or(""), is_empty(&term["values"])) {
-            ("In" | "NotIn", true) => {
-                let fault = "must be specified when `operator` is 'In' or 'NotIn'";
-                faults.push(FieldError::required(format!("{path}.values"), fault));
+        match term["operator"].as_str().unwrap_or("") {
+            "In" | "NotIn" if is_empty(values) => {
+                let detail = "must be specified when `operator` is 'In' or 'NotIn'";
+                faults.push(FieldError::required(format!("{path}.values"), detail));
             }
-            ("Exists" | "DoesNotExist", false) => {
-                let fault = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'";
-                faults.push(FieldError::forbidden(format!("{path}.values"), fault));
+            "Exists" | "DoesNotExist" if !is_empty(values) => {
+                let detail = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'";
+                faults.push(FieldError::forbidden(format!("{path}.values"), detail));
             }
             _ => {}
+        }
+        if member == "labelSelector" {
+            faults.extend(name::qualified(key).iter().map(|fault| FieldError::invalid_text(format!("{path}.key"), key, fault)));
+            for (at, value) in texts(values).iter().enumerate() {
+                let told = |fault: &String| FieldError::invalid_text(format!("{path}.values[{at}]"), value, fault);
+                faults.extend(name::label_value(value).iter().map(told));
+            }
         }
     }
 }

@@ -16,10 +16,12 @@ use super::keys::Algorithm;
 use super::text;
 
 mod authority;
+mod request;
 mod revocation;
 
 pub(super) use authority::Span;
 pub use authority::{Authorities, AuthorityError, Limit};
+pub use request::{Requested, is_certificate, request_fault, requested};
 pub use revocation::{Expired, Revocation, RevocationError};
 
 /// Why a client's certificate is refused. For the log; the client reads `Unauthorized`.
@@ -154,34 +156,6 @@ pub fn summarise(der: &[u8]) -> Result<Summary, CertificateError> {
         names,
         key: describe(certificate.public_key()),
     })
-}
-
-/// What a certificate is asked for.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Requested {
-    /// The common name; empty where there is none. Of several, the last, as Go reads them.
-    pub common_name: String,
-    /// The organizations, which become groups.
-    pub organizations: Vec<String>,
-}
-
-/// Reads the subject of a PEM `CERTIFICATE REQUEST`, without verifying anything; `None` when it cannot be read.
-pub fn requested(pem: &[u8]) -> Option<Requested> {
-    use rustls_pki_types::CertificateSigningRequestDer;
-    use rustls_pki_types::pem::PemObject as _;
-    use x509_parser::certification_request::X509CertificationRequest;
-
-    let der = CertificateSigningRequestDer::from_pem_slice(pem).ok()?;
-    let (rest, request) = X509CertificationRequest::from_der(der.as_ref()).ok()?;
-    let mut requested = Requested::default();
-    for attribute in request.certification_request_info.subject.iter_attributes() {
-        match attribute.attr_type().to_id_string().as_str() {
-            COMMON_NAME => requested.common_name = value(attribute.attr_value())?,
-            ORGANIZATION => requested.organizations.push(value(attribute.attr_value())?),
-            _ => {}
-        }
-    }
-    rest.is_empty().then_some(requested)
 }
 
 /// Reads a `SubjectPublicKeyInfo`.

@@ -9,6 +9,8 @@ use std::sync::LazyLock;
 
 use serde_json::Value;
 
+use crate::api::error::escaped;
+
 /// A structure's members: the name in Go, where the value is in the object, and what it is.
 type Type = Vec<(&'static str, &'static str, Form)>;
 
@@ -166,19 +168,7 @@ impl<'a> Listing<'a> {
 
 /// A JSON string as Go writes it: nothing in it can end a script.
 fn string(text: &str) -> String {
-    let quoted = Value::from(text).to_string();
-    let plain = !quoted.contains(['<', '>', '&', '\u{2028}', '\u{2029}']);
-    if plain {
-        return quoted;
-    }
-    let mut out = String::with_capacity(quoted.len() + 16);
-    for character in quoted.chars() {
-        match character {
-            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => out.push_str(&format!("\\u{:04x}", u32::from(character))),
-            other => out.push(other),
-        }
-    }
-    out
+    escaped(Value::from(text).to_string())
 }
 
 /// What pods share with their node stands with the security context.
@@ -228,7 +218,8 @@ impl Form {
     }
 }
 
-static TYPES: LazyLock<HashMap<&'static str, Type>> = LazyLock::new(|| parse(include_str!("types.txt")));
+static TYPES: LazyLock<HashMap<&'static str, Type>> =
+    LazyLock::new(|| parse(concat!(include_str!("types.txt"), include_str!("cluster.txt"))));
 
 #[cfg(test)]
 mod tests {

@@ -33,6 +33,8 @@ pub(super) use change::check_update;
 pub(super) use check::{check_create, check_labels, check_template};
 pub(super) use prepare::{drop_disabled, prepare_create, prepare_update};
 pub(super) use resize::keep_all_but_resources;
+pub(super) use resource::check_overhead;
+pub(super) use schedule::check_tolerations;
 pub(super) use warn::{warn, warn_of_claim, warn_of_name, warn_of_template};
 
 /// Everything but `spec.ephemeralContainers` stays.

@@ -21,7 +21,7 @@ pub(super) fn check(resources: &Field<'_, '_>, claims: &HashSet<&str>, errors: &
 }
 
 /// What a pod costs beyond its containers.
-pub(super) fn check_overhead(overhead: &Field<'_, '_>, errors: &mut Vec<FieldError>) {
+pub(in crate::api::kinds) fn check_overhead(overhead: &Field<'_, '_>, errors: &mut Vec<FieldError>) {
     let limits = serde_json::json!({"limits": overhead.value()});
     check_requirements(&overhead.with(&limits), container_name, &HashSet::new(), errors);
 }

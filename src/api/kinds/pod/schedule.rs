@@ -8,7 +8,7 @@ use crate::api::kinds::field::{Field, is_full};
 use crate::api::meta::name;
 
 /// `tolerations`
-pub(super) fn check_tolerations(list: &Field<'_, '_>, errors: &mut Vec<FieldError>) {
+pub(in crate::api::kinds) fn check_tolerations(list: &Field<'_, '_>, errors: &mut Vec<FieldError>) {
     for item in list.items() {
         if is_full(errors) {
             return;
