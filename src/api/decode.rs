@@ -238,7 +238,8 @@ mod tests {
         let json = b"{\"data\":{\"a\":\"1\",\"a\":\"2\"},\"x\":1}".as_slice();
         let yaml = b"data:\n  a: p\n  a: q\n  b: p\n  b: q\n".as_slice();
         let refused = "ConfigMap in version \"v1\" cannot be handled as a ConfigMap: strict decoding error: ";
-        let rows: [(&[u8], Encoding, FieldValidation, Result<(), &str>, &[&str]); 5] = [
+        type Row<'a> = (&'a [u8], Encoding, FieldValidation, Result<(), &'a str>, &'a [&'a str]);
+        let rows: [Row<'_>; 5] = [
             (json, Encoding::Json, Warn, Ok(()), &["duplicate field \"data.a\"", "unknown field \"x\""]),
             (json, Encoding::Json, Ignore, Ok(()), &[]),
             (json, Encoding::Json, Strict, Err("duplicate field \"data.a\", unknown field \"x\""), &[]),

@@ -379,8 +379,9 @@ fn only_a_front_proxy_speaks_for_others() {
     let shown = |authority: &Authority, user: &str| peer(&[authority.issue(&order(user, &["dev"])).unwrap().der]);
     let joe = [("x-remote-user", "joe"), ("x-remote-group", "ops")];
     let masters = [("x-remote-user", "joe"), ("x-remote-group", "system:masters")];
+    type Headers<'a> = &'a [(&'a str, &'a str)];
     #[rustfmt::skip]
-    let rows: [(Peer, &[(&str, &str)], &str); 9] = [
+    let rows: [(Peer, Headers<'_>, &str); 9] = [
         (shown(&proxies, "front"), &joe, "joe [ops,system:authenticated]"),
         (shown(&proxies, "front"), &masters, "401 proxy"),
         (shown(&proxies, "front"), &[("x-remote-user", "a"), ("x-remote-user", "b")], "401 proxy"),

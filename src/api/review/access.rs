@@ -203,24 +203,27 @@ mod tests {
             (json!({"rawSelector": "a=b"}), ""),
             (json!({"requirements": [{"key": "a", "operator": "In", "values": ["b"]}]}), ""),
             (json!({"requirements": [{"key": "a", "operator": "Later"}]}), ""),
-            (json!({}), "s.requirements: Required value: when s is specified, requirements or rawSelector is required"),
+            (json!({}), "PATH.requirements: Required value: when PATH is specified, requirements or rawSelector is required"),
             (
                 json!({"rawSelector": "a=b", "requirements": [{"key": "a", "operator": "Exists"}]}),
-                "s.rawSelector: Invalid value: \"a=b\": may not specified at the same time as requirements",
+                "PATH.rawSelector: Invalid value: \"a=b\": may not specified at the same time as requirements",
             ),
             (
                 json!({"requirements": [{"key": "a", "operator": "In"}]}),
-                "s.requirements[0].values: Required value: must be specified when `operator` is 'In' or 'NotIn'",
+                "PATH.requirements[0].values: Required value: must be specified when `operator` is 'In' or 'NotIn'",
             ),
             (
                 json!({"requirements": [{"operator": "Exists", "values": ["b"]}]}),
-                "s.requirements[0].key: Required value: must be specified; s.requirements[0].values: Forbidden: may not be specified \
+                "PATH.requirements[0].key: Required value: must be specified; PATH.requirements[0].values: Forbidden: may not be specified \
                  when `operator` is 'Exists' or 'DoesNotExist'",
             ),
         ] {
             let mut faults = Vec::new();
-            check_selector(&selector, "s", &mut faults);
-            assert_eq!(faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "), expected);
+            check_selector(&selector, "fieldSelector", &mut faults);
+            assert_eq!(
+                faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
+                expected.replace("PATH", "spec.resourceAttributes.fieldSelector")
+            );
         }
     }
 }

@@ -295,8 +295,9 @@ async fn owners_of_items() {
 #[tokio::test]
 async fn owners_in_several_versions() {
     let client = Client::new().await;
-    let made = json!({"metadata": {"name": "h"}, "spec": {"maxReplicas": 3, "scaleTargetRef": {"kind": "Deployment", "name": "d"}, "targetCPUUtilizationPercentage": 50}});
-    assert_eq!(write(&client, ("post", V1, "one", made)).await.0, 201);
+    let made = json!({"metadata": {"name": "h"}, "spec": {"maxReplicas": 3, "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "d"}, "targetCPUUtilizationPercentage": 50}});
+    let (code, created) = write(&client, ("post", V1, "one", made)).await;
+    assert_eq!(code, 201, "{created}");
     let of = |version: &str, spec: Value| json!({"apiVersion": version, "kind": "HorizontalPodAutoscaler", "metadata": {"name": "h"}, "spec": spec});
     let metric =
         json!([{"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 70}}}]);
