@@ -50,6 +50,9 @@
 //! # }
 //! ```
 //!
+//! Where nobody has named rustls' library of cryptography for the process, starting a server names aws-lc-rs: a client built with ring would
+//! otherwise find two and take none.
+//!
 //! RBAC and the Node authorizer decide, as in kube-apiserver. Portcullis' own ceilings are off, until a test sets its `policy`.
 
 use std::net::SocketAddr;
@@ -62,6 +65,7 @@ use tokio::sync::oneshot;
 
 use crate::app::{self, App, Extra};
 use crate::config::{self, Config};
+use crate::listen::tls;
 use crate::pki::{self, Credential, PkiError};
 use crate::sandbox::{self, Sandbox, Settings, TokenError};
 use crate::schema;
@@ -257,6 +261,7 @@ impl Builder {
     }
 
     fn launch(&self) -> Result<Launched, Error> {
+        tls::name_default();
         let sandbox = Sandbox::new()?;
         let (config, extra) = (self.config(&sandbox)?, self.extra()?);
         let (ready, started) = oneshot::channel();

@@ -46,6 +46,13 @@ pub enum TlsError {
     Refused(String),
 }
 
+/// Names the library of cryptography for the whole process, unless somebody has. We need none: it is for clients in the same process, which
+/// rustls leaves without one where two libraries are compiled in.
+pub fn name_default() {
+    // An error is that somebody has.
+    let _ = aws_lc_rs::default_provider().install_default();
+}
+
 impl Tls {
     /// Settings with this certificate chain and key, both PEM. `hints` are the subjects (DER) of the authorities that clients are told of.
     ///
