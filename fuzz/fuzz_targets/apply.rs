@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::{fuzz_mutator, fuzz_target};
 use portcullis::schema::own::{
-    Context, Filter, Force, Managed, Manager, OneVersion, Sent, compare, keep_times, on_apply, on_create, on_update,
+    ApplyError, Context, Filter, Force, Managed, Manager, OneVersion, Sent, compare, keep_times, on_apply, on_create, on_update,
 };
 use portcullis::schema::{Encoding, Schema};
 use serde_json::{Value, json};
@@ -36,8 +36,12 @@ fuzz_target!(|data: &[u8]| {
     let mut applied = applied.object;
     owned_is_there(&schema, &applied);
     schema.normalise(&mut applied);
-    let again = on_apply(&context(&b), Some(&applied), &config, Force::No).expect("nobody else owns it");
-    let mut twice = again.object;
+    let mut twice = match on_apply(&context(&b), Some(&applied), &config, Force::No) {
+        Ok(again) => again.object,
+        // An empty name is not written: then an item has lost its key.
+        Err(ApplyError::Failed(_)) => return,
+        Err(why) => panic!("nobody else owns it: {why}"),
+    };
     schema.normalise(&mut twice);
     keep_times(&applied, &mut twice);
     assert_eq!(twice, applied);

@@ -16,7 +16,7 @@ fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
 fuzz_target!(|data: &[u8]| {
     if let Ok(value) = parse_yaml(data) {
         match parse_yaml(&write(&value)) {
-            Ok(again) => assert_eq!(again, value),
+            Ok(again) => assert!(again == value || breaks(&value), "{again}\n{value}"),
             // A key of YAML without a question mark has 1024 characters at most, and stands on one line.
             Err(why) => assert!(longest(&value) > 150 || breaks(&value), "{why}: {value}"),
         }
