@@ -101,6 +101,8 @@ impl Table {
                 let text = number.to_string();
                 *value = Value::String(Quantity::canonical(&text).unwrap_or(text));
             }
+            // As Go prints a choice that was not made.
+            (Special::SchemaOrArray | Special::SchemaOrStrings, Value::Array(list)) if list.is_empty() => *value = Value::Null,
             (Special::SchemaOrArray, Value::Array(list)) => {
                 for value in list {
                     self.normalise_schema(value);

@@ -208,6 +208,7 @@ impl<'t> Decoder<'t> {
         Ok(match (alone, special) {
             (Some(schema), _) => schema,
             (None, Special::SchemaOrBool) => Value::Bool(allows),
+            (None, _) if list.is_empty() => Value::Null,
             (None, _) => Value::Array(list),
         })
     }

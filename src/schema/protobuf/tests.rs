@@ -231,6 +231,22 @@ fn a_list_without_items_in_a_map_is_none() {
 }
 
 #[test]
+fn a_choice_that_was_not_made_is_none() {
+    let schema = Schema::builtin("apiextensions.k8s.io", "v1", "CustomResourceDefinition").unwrap();
+    let of = |properties: Value| json!({"spec": {"versions": [{"schema": {"openAPIV3Schema": properties}}]}});
+    for sent in [json!([]), json!(null)] {
+        let mut value = of(json!({"dependencies": {"a": sent, "b": ["c"]}, "items": sent}));
+        schema.normalise(&mut value);
+        let place = "/spec/versions/0/schema/openAPIV3Schema";
+        let wanted = json!({"dependencies": {"a": null, "b": ["c"]}});
+        assert_eq!(value.pointer(place), Some(&wanted));
+        let mut read = schema.read(&schema.protobuf(&write(&value)).unwrap(), Encoding::Protobuf).unwrap().value;
+        schema.normalise(&mut read);
+        assert_eq!(read.pointer(place), Some(&wanted));
+    }
+}
+
+#[test]
 fn bombs_are_refused() {
     let crd = Schema::builtin("apiextensions.k8s.io", "v1", "CustomResourceDefinition").unwrap();
     // `not` within `not`, each a message of one member.
