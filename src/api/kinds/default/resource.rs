@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::member::{Members, each, is_absent, is_zero, make, object, put, text};
+use super::member::{Members, each, is_zero, make, object, put, text};
 use crate::schema::quantity::Quantity;
 
 /// Rounds up the quantities of a resource list that are finer than a thousandth.
@@ -131,9 +131,9 @@ pub(super) fn round_status(status: &mut Members) {
     }
 }
 
-/// A nil list becomes a copy of another.
+/// A list that is nil, or will be when it has been stored, becomes a copy of another.
 pub(super) fn copy_list(members: &mut Members, from: &str, to: &str) {
-    if let (true, Some(list @ Value::Object(_))) = (is_absent(members, to), members.get(from).cloned()) {
+    if let (true, Some(list @ Value::Object(_))) = (is_zero(members, to), members.get(from).cloned()) {
         members.insert(to.to_owned(), list);
     }
 }
