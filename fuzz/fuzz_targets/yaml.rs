@@ -28,9 +28,10 @@ fuzz_target!(|data: &[u8]| {
     }
 });
 
-/// Whether a text holds what breaks lines in YAML, and not in JSON.
+/// Whether a text holds what breaks lines in YAML, or may not stand there, and is nothing special in JSON.
 fn breaks(value: &Value) -> bool {
-    value.to_string().contains(['\u{85}', '\u{2028}', '\u{2029}'])
+    let odd = |char: char| matches!(char, '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}');
+    value.to_string().contains(odd)
 }
 
 /// The longest key.
