@@ -40,7 +40,7 @@ fn nodes() {
                 ],
             ),
             (
-                json!({"status": {"capacity": {"cpu": "-1", "pods": "1500m"}, "allocatable": {}}}),
+                json!({"status": {"capacity": {"cpu": "-1", "pods": "1500m"}, "allocatable": {"cpu": "1"}}}),
                 &[
                     "status.capacity.cpu: Invalid value: \"-1\": must be greater than or equal to 0",
                     "status.capacity.pods: Invalid value: \"1500m\": must be an integer",

@@ -208,7 +208,12 @@ fn rows_of_core() {
         (pod, "/status/podIP", json!({"status": {"podIPs": [{"ip": "1.1.1.1"}]}}), json!("1.1.1.1")),
         (("", "v1", "Node"), "/spec/podCIDRs", json!({"spec": {"podCIDR": "a", "podCIDRs": ["b", "c"]}}), json!(["a"])),
         (("", "v1", "Node"), "/status/allocatable", json!({"status": {"capacity": {"cpu": "1"}}}), json!({"cpu": "1"})),
-        (("", "v1", "Node"), "/status/allocatable", json!({"status": {"allocatable": {}, "capacity": {"cpu": "1"}}}), json!({"cpu": "1"})),
+        (
+            ("", "v1", "Node"),
+            "/status/allocatable",
+            json!({"status": {"allocatable": {}, "capacity": {"cpu": "1"}}}),
+            json!({"cpu": "1"}),
+        ),
         (("", "v1", "Secret"), "", json!({"stringData": {"a": "b"}}), json!({"type": "Opaque", "data": {"a": "Yg=="}})),
         (
             ("", "v1", "Service"),
